@@ -1,0 +1,7 @@
+"""The box format: manifest, tools, examples, digest and interface, as values and as a folder. Nothing here runs box code."""
+
+from boxwright.box.examples import Example
+from boxwright.box.manifest import Limits, Manifest
+from boxwright.box.release import Release, ToolSpec
+
+__all__ = ["Example", "Limits", "Manifest", "Release", "ToolSpec"]

@@ -1,0 +1,1 @@
+"""Commands of the kernel: shells around it that parse arguments and print. Nobody imports them."""

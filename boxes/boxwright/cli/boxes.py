@@ -1,0 +1,173 @@
+"""Make, test, publish, list, show and verify boxes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal, cast
+
+import click
+from rich.table import Table
+
+from boxwright.box.folder import read_release
+from boxwright.box.release import Release
+from boxwright.box.skeleton import write_skeleton
+from boxwright.errors import BoxInvalid
+from boxwright.jsontypes import pretty
+from boxwright.registry import build, open_registry, staged
+from boxwright.registry import publish as publish_box
+from boxwright.sandbox import ToolRunner, choose_sandbox
+from boxwright.sandbox.trust import Trust
+from boxwright.settings import Settings
+from boxwright.terminal import run_async, screen
+
+_registry = click.option("--registry", type=click.Path(path_type=Path), help="The registry folder (default: yours).")
+
+
+@click.group()
+def boxes() -> None:
+    """Make, test, publish, list, show and verify boxes."""
+
+
+@boxes.command()
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The parent folder (default: this one).")
+def new(name: str, into: Path) -> None:
+    """Write a box to start from; its own examples pass."""
+    folder = write_skeleton(name, into)
+    screen().print(f"wrote {folder}\ntest it: boxwright boxes test {folder}")
+
+
+@boxes.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def test(folder: Path) -> None:
+    """Build the box in FOLDER in the sandbox and run its examples; nothing is written."""
+
+    async def go() -> None:
+        async with ToolRunner(choose_sandbox(Settings())) as runner, staged(folder) as stage:
+            built = await build(stage, runner)
+        if built.faults:
+            raise BoxInvalid(f"box {built.release.title}", built.faults)
+        tools = ", ".join(tool.name for tool in built.release.tools)
+        screen().print(
+            f"box {built.release.title}: {len(built.examples)} examples hold, tools {tools}\n{built.release.digest}"
+        )
+
+    run_async(go())
+
+
+@boxes.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_registry
+def publish(folder: Path, registry: Path | None) -> None:
+    """Build the box in FOLDER, run its examples, check its version, and publish it."""
+    settings = _settings(registry)
+
+    async def go() -> Release:
+        async with ToolRunner(choose_sandbox(settings)) as runner:
+            return await publish_box(folder, open_registry(settings), runner)
+
+    release = run_async(go())
+    screen().print(f"published {release.title} in {settings.registry_folder}\n{release.digest}")
+
+
+@boxes.command("list")
+@_registry
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(registry: Path | None, as_json: bool) -> None:
+    """List the boxes, the newest usable release of each."""
+    current = open_registry(_settings(registry)).current()
+    if as_json:
+        click.echo(pretty([_row(release) for release in current]), nl=False)
+        return
+    table = Table("box", "version", "tools", "made", "summary")
+    for release in current:
+        tools = ", ".join(tool.name for tool in release.tools)
+        table.add_row(release.name, release.version, tools, _origin(release), release.manifest.summary)
+    screen().print(table)
+
+
+@boxes.command()
+@click.argument("spec")
+@_registry
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(spec: str, registry: Path | None, as_json: bool) -> None:
+    """Show the release that SPEC resolves to, such as game_of_24 or 'game_of_24>=1,<2'."""
+    release = open_registry(_settings(registry)).resolve(spec)
+    if as_json:
+        tools = [tool.as_json() for tool in release.tools]
+        click.echo(pretty({**_row(release), "tools": tools, "folder": str(release.folder)}), nl=False)
+        return
+    out = screen()
+    out.print(f"[bold]{release.title}[/bold]  {release.manifest.summary}\n{release.manifest.description}\n")
+    for tool in release.tools:
+        properties = json.dumps(tool.input_schema["properties"])
+        out.print(f"[bold]{release.served(tool)}[/bold]: {tool.description}", markup=True)
+        out.print(f"  parameters {properties}\n  result {json.dumps(tool.output_schema)}", markup=False)
+    out.print(f"\nmade: {_origin(release)}\nlifecycle: {release.lifecycle} {release.reason}")
+    out.print(f"folder: {release.folder}\ndigest: {release.digest}", markup=False)
+
+
+@boxes.command()
+@click.argument("spec", required=False)
+@_registry
+def verify(spec: str | None, registry: Path | None) -> None:
+    """Derive the digests of all releases, or of the one SPEC resolves to, from their files again."""
+    opened = open_registry(_settings(registry))
+    if spec:
+        releases = [opened.resolve(spec)]
+    else:
+        releases = [release for name in opened.boxes() for release in opened.releases(name)]
+    for release in releases:
+        opened.verify(release)
+    screen().print(f"{len(releases)} releases hold their digests")
+
+
+@boxes.command()
+@click.argument("name")
+@click.argument("version")
+@click.argument("lifecycle", type=click.Choice(["active", "deprecated", "yanked"]))
+@click.option("--reason", default="", help="Why, for whoever meets it.")
+@_registry
+def mark(name: str, version: str, lifecycle: str, reason: str, registry: Path | None) -> None:
+    """Mark a release active, deprecated or yanked; its files stay."""
+    state = cast(Literal["active", "deprecated", "yanked"], lifecycle)
+    release = open_registry(_settings(registry)).set_lifecycle(name, version, state, reason)
+    screen().print(f"{release.title} is {release.lifecycle}")
+
+
+@boxes.command()
+@click.argument("digest")
+def trust(digest: str) -> None:
+    """Let the release of DIGEST run without a real sandbox, with your own rights. Read its tools.py first."""
+    Trust(Settings().home).add(digest)
+    screen().print(f"trusted {digest}")
+
+
+@boxes.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def digest(folder: Path) -> None:
+    """Print the digest of the files in FOLDER as they stand."""
+    click.echo(read_release(folder).digest)
+
+
+def _settings(registry: Path | None) -> Settings:
+    settings = Settings()
+    return settings.model_copy(update={"registry": registry}) if registry else settings
+
+
+def _row(release: Release) -> dict[str, object]:
+    return {
+        "name": release.name,
+        "version": release.version,
+        "summary": release.manifest.summary,
+        "digest": release.digest,
+        "lifecycle": release.lifecycle,
+        "tools": [tool.name for tool in release.tools],
+        "provenance": release.manifest.provenance.model_dump(exclude_none=True),
+    }
+
+
+def _origin(release: Release) -> str:
+    origin = release.manifest.provenance
+    return ", ".join(part for part in (origin.method, origin.teacher, origin.label) if part)

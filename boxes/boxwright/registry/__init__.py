@@ -1,0 +1,7 @@
+"""Where releases live: a folder per box and version, readable in git; building, publishing, resolving and verifying them."""
+
+from boxwright.registry.build import Built, build, staged
+from boxwright.registry.publish import publish
+from boxwright.registry.registry import Registry, open_registry
+
+__all__ = ["Built", "Registry", "build", "open_registry", "publish", "staged"]

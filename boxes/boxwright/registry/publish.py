@@ -1,0 +1,70 @@
+"""Publishing: build, run the examples, check the version step, then rename into place. A kill leaves the old state or the new."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from boxwright.box.folder import read_examples
+from boxwright.box.interface import Step, changes, enough, step_between
+from boxwright.box.names import version_key
+from boxwright.box.release import Release
+from boxwright.errors import BoxInvalid, ReleaseExists, StepTooSmall
+from boxwright.files import writable, write_atomically
+from boxwright.jsontypes import pretty
+from boxwright.registry.build import build, example_faults, staged
+from boxwright.registry.registry import Registry
+from boxwright.sandbox import ToolRunner
+
+
+async def publish(
+    folder: Path, registry: Registry, runner: ToolRunner, *, record: dict[str, Any] | None = None
+) -> Release:
+    """Publish the box in the folder and return its release; `record` is kept beside it, outside the digest.
+
+    Raises:
+        BoxInvalid: The box has faults, or an example does not hold.
+        ReleaseExists: That version is published already.
+        StepTooSmall: The version says less than what changed.
+        BadInput: The registry folder cannot be written.
+        SandboxError: Box code could not be run at all.
+    """
+    with writable(registry.folder), registry.lock():
+        staging = registry.folder / ".staging"
+        shutil.rmtree(staging, ignore_errors=True)  # left by a kill; the lock is ours
+        staging.mkdir()
+        async with staged(folder, staging) as stage:
+            built = await build(stage, runner)
+            release = built.release
+            if built.faults:
+                raise BoxInvalid(f"box {release.title}", built.faults)
+            if release.version in registry.versions(release.name):
+                raise ReleaseExists(
+                    f"box {release.title} is published already, and releases are never rewritten; raise the version"
+                )
+            await _check_step(release, registry, runner)
+            home = registry.folder / release.name
+            home.mkdir(exist_ok=True)
+            kept = {"digest": release.digest, "examples": len(built.examples), **(record or {})}
+            write_atomically(home / f"{release.version}.record.json", pretty(kept))
+            stage.rename(home / release.version)
+    return registry.get(release.name, release.version)
+
+
+async def _check_step(new: Release, registry: Registry, runner: ToolRunner) -> None:
+    earlier = [version for version in registry.versions(new.name) if version_key(version) < version_key(new.version)]
+    if not earlier:
+        return
+    old = registry.get(new.name, max(earlier, key=version_key))
+    needed: list[tuple[Step, str]] = list(changes(old.tools, new.tools))
+    if not any(step == "major" for step, _ in needed):
+        changed = await example_faults(new, read_examples(old.folder), runner)
+        needed += [("minor", f"results changed under the same interface: {fault}") for fault in changed]
+    taken = step_between(old.version, new.version)
+    short = [f"{step}: {what}" for step, what in needed if not enough(taken, step)]
+    if short:
+        raise StepTooSmall(
+            f"{new.version} is only a {taken} step from {old.version} of box {new.name}, but needs more:\n  - "
+            + "\n  - ".join(short)
+        )

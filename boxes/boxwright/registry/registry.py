@@ -1,0 +1,200 @@
+"""The registry folder: reading, resolving and verifying releases, and their lifecycle. `publish` adds to it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from boxwright.box.folder import files_digest, read_release
+from boxwright.box.names import version_fault, version_key
+from boxwright.box.release import Lifecycle, Release
+from boxwright.errors import BadInput, DigestMismatch, NotFound, RegistryError
+from boxwright.files import writable, write_atomically
+from boxwright.jsontypes import pretty
+from boxwright.settings import Settings
+
+_SPEC = re.compile(r"\s*([a-z0-9_]+)\s*(.*)")
+_LOCK_SECONDS = 60
+
+
+class Registry:
+    """Roots of releases: the user's folder, and below it, read-only, the library that ships with the product."""
+
+    def __init__(self, folder: Path, library: Path | None = None, *, shadow: bool = False) -> None:
+        self.folder = folder
+        """The folder that is written to."""
+        self._library = library
+        self._shadow = shadow
+
+    @property
+    def roots(self) -> list[Path]:
+        """The roots that exist, the user's first."""
+        return [root for root in (self.folder, self._library) if root is not None and root.is_dir()]
+
+    def boxes(self) -> list[str]:
+        """Return the names of all boxes, sorted.
+
+        Raises:
+            RegistryError: A box is in both roots, and shadowing was not asked for.
+        """
+        found: set[str] = set()
+        for root in self.roots:
+            names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+            if (both := names & found) and not self._shadow:
+                raise RegistryError(
+                    f"box {min(both)!r} is both in {self.folder} and in the shipped library; rename yours, "
+                    "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
+                )
+            found |= names
+        return sorted(found)
+
+    def versions(self, name: str) -> list[str]:
+        """Return the versions of a box, lowest first, yanked ones too; none where there is no such box."""
+        for root in self.roots:
+            home = root / name
+            if home.is_dir():
+                names = [path.name for path in home.iterdir() if path.is_dir()]
+                return sorted((one for one in names if version_fault(one) is None), key=version_key)
+        return []
+
+    def get(self, name: str, version: str) -> Release:
+        """Return one release.
+
+        Raises:
+            NotFound: There is no such box or version; the message names the near misses.
+            BoxInvalid: Its files cannot be read as a box.
+        """
+        versions = self.versions(name)
+        if not versions:
+            raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        if version not in versions:
+            raise NotFound(f"version of box {name!r}", version, versions, f"it has {', '.join(versions)}")
+        return self._read(name, version)
+
+    def releases(self, name: str) -> list[Release]:
+        """Return all releases of a box, lowest version first.
+
+        Raises:
+            NotFound: There is no such box.
+        """
+        if not self.versions(name):
+            raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        return [self._read(name, version) for version in self.versions(name)]
+
+    def resolve(self, spec: str) -> Release:
+        """Return the highest release that fits a specification such as `game_of_24>=1,<2` and is not yanked.
+
+        Raises:
+            BadInput: It is no specification.
+            NotFound: There is no such box, or no release fits.
+        """
+        match = _SPEC.fullmatch(spec)
+        try:
+            wanted = SpecifierSet(match[2]) if match else None
+        except InvalidSpecifier:
+            wanted = None
+        if match is None or wanted is None:
+            raise BadInput(f"{spec!r} is no specification; write a box and a range, such as 'game_of_24>=1,<2'")
+        releases = self.releases(match[1])
+        fitting = [one for one in releases if wanted.contains(one.version) and one.lifecycle != "yanked"]
+        if not fitting:
+            states = ", ".join(f"{one.version}{' (yanked)' * (one.lifecycle == 'yanked')}" for one in releases)
+            raise NotFound("release for", spec, [], f"box {match[1]!r} has {states}")
+        return fitting[-1]
+
+    def current(self) -> list[Release]:
+        """Return the highest release of every box that is not yanked, sorted by name."""
+        found = []
+        for name in self.boxes():
+            usable = [one for one in self.releases(name) if one.lifecycle != "yanked"]
+            found += usable[-1:]
+        return found
+
+    def verify(self, release: Release) -> None:
+        """Derive the release's digest from its files again.
+
+        Raises:
+            DigestMismatch: It is not the one recorded when the release was published.
+        """
+        actual = files_digest(release.folder)
+        if actual != release.digest:
+            raise DigestMismatch(
+                f"box {release.title} was changed after it was published: its files in {release.folder} have the "
+                f"digest {actual}, recorded is {release.digest}; restore them, or yank the release"
+            )
+
+    def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> Release:
+        """Mark a release active, deprecated or yanked; its files stay as they are.
+
+        Raises:
+            NotFound: There is no such release.
+            RegistryError: The release belongs to the shipped library.
+        """
+        release = self.get(name, version)
+        if self._library is not None and release.folder.is_relative_to(self._library):
+            raise RegistryError(f"box {release.title} ships with the product and cannot be changed")
+        with self.lock():
+            status = self._status(release.folder.parent)
+            status[version] = {"lifecycle": lifecycle, "reason": reason}
+            write_atomically(release.folder.parent / "status.json", pretty(status))
+        return self._read(name, version)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the registry's lock among processes.
+
+        Raises:
+            RegistryError: Somebody else held it for a minute.
+        """
+        with writable(self.folder):
+            lock = FileLock(self.folder / ".lock", timeout=_LOCK_SECONDS)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise RegistryError(f"{self.folder} is locked by another process; try again when it is done") from None
+
+    def _read(self, name: str, version: str) -> Release:
+        home = next(root / name for root in self.roots if (root / name).is_dir())
+        try:
+            record = json.loads((home / f"{version}.record.json").read_text(encoding="utf-8"))
+            recorded = str(record["digest"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RegistryError(
+                f"box {name} {version} has no readable record beside it ({error}); publish it instead of copying files"
+            ) from error
+        status = self._status(home).get(version, {})
+        return read_release(
+            home / version,
+            digest=recorded,
+            lifecycle=status.get("lifecycle", "active"),  # type: ignore[arg-type]  # written by set_lifecycle
+            reason=status.get("reason", ""),
+        )
+
+    @staticmethod
+    def _status(home: Path) -> dict[str, dict[str, str]]:
+        try:
+            return dict(json.loads((home / "status.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RegistryError(f"{home / 'status.json'} is not JSON ({error}); restore or remove it") from error
+
+
+def library_folder() -> Path:
+    """Return the library that ships with the product: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "library"
+    return inside if inside.is_dir() else package.parent / "library"
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Return the registry of the settings."""
+    library = library_folder() if settings.library else None
+    return Registry(settings.registry_folder, library, shadow=settings.shadow)

@@ -1,0 +1,295 @@
+"""The program inside a sandbox: imports one box, then forks a child for every call. Standard library only.
+
+It is started by path (`python -P -s -S worker.py`), reads JSON lines on descriptor 0 and answers on descriptor 1.
+The first line is its configuration; every other one a request with a nonce, which its answer carries back.
+
+* The box's import runs once, here; one release is one trust domain. Calls of it share nothing else: each has a child
+  of its own, forked ahead of the call and gone after it, with no descriptor but its request and its reply.
+* The child takes limits and a seccomp filter before box code runs; without the filter it answers with an error.
+* After a call everything still running in the sandbox is killed and the scratch folder is emptied. Where that fails
+  the worker ends, and the host starts another.
+"""
+
+import gc
+import importlib.util
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import sys
+import time
+
+
+
+def _load(path, name):
+    """Import a file as a module, whatever the import path holds."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+seccomp = _load(os.path.join(HERE, "seccomp.py"), "_boxwright_seccomp")
+LONGEST_MESSAGE = 2000
+SLACK = 4096
+
+
+def main():
+    """Serve calls until the host closes the pipe."""
+    requests, replies = os.dup(0), os.dup(1)
+    quiet = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(quiet, standard)
+    lines = _lines(requests)
+    config = json.loads(next(lines))
+    try:
+        _settle(config)
+        tools = _load(config["tools"], "tools")
+    except BaseException as error:
+        _send(replies, {"fault": f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]})
+        return
+    gc.collect()
+    gc.freeze()
+    _sweep(config)
+    _send(replies, {"ready": True})
+    child = Child(tools, config)
+    for line in lines:
+        child.answer(line, replies)
+        _sweep(config)
+        child = Child(tools, config)
+
+
+class Child:
+    """A process forked ahead of its call: it has settled, and waits for one request."""
+
+    def __init__(self, tools, config):
+        self.config = config
+        request_read, self.request = os.pipe()
+        self.reply, reply_write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 70
+            try:
+                _be_child(request_read, reply_write, tools, config)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(request_read)
+        os.close(reply_write)
+
+    def answer(self, line, replies):
+        """Hand the request over, pass the reply on within the limits, and end the child."""
+        nonce = line[: line.index(b" ")]
+        deadline = time.monotonic() + self.config["seconds"]
+        try:
+            _write_all(self.request, line)
+        except BrokenPipeError:
+            pass  # the child is gone; what is read below says how
+        os.close(self.request)
+        reply = self._read(deadline)
+        whole = reply is not None and reply.endswith(b"\n") and reply.startswith(nonce + b" ") and reply.count(b"\n") == 1
+        if whole:  # before the child is ended, which takes longer than many a call
+            _write_all(replies, reply)
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.reply)
+        _, status = os.waitpid(self.pid, 0)
+        if reply is None:
+            _write_all(replies, _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds"))
+        elif not whole:
+            _write_all(replies, self._why(nonce, reply, status))
+
+    def _read(self, deadline):
+        """Return the bytes up to a newline, the end or the limit; None where the deadline came first."""
+        chunks, length = [], 0
+        while length <= self.config["output_bytes"] + SLACK:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.reply], [], [], left)[0]:
+                return None
+            chunk = os.read(self.reply, 1 << 16)
+            chunks.append(chunk)
+            length += len(chunk)
+            if not chunk or b"\n" in chunk:
+                break
+        return b"".join(chunks)
+
+    def _why(self, nonce, reply, status):
+        if len(reply) > self.config["output_bytes"]:
+            return _reply(nonce, "limit", f"the result is longer than {self.config['output_bytes']} bytes")
+        if reply:
+            return _reply(nonce, "failed", "the call wrote to its reply pipe and spoilt its answer")
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+            return _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds of processor time")
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
+        return _reply(nonce, "failed", f"the call ended without a result ({how})")
+
+
+def _settle(config):
+    """Give up everything a box has no need of, before its code is imported."""
+    bound = config["memory_mb"] << 20
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (config["scratch_bytes"], config["scratch_bytes"]))
+    if config["uid"]:  # root: a real other user, since neither a user namespace nor RLIMIT_NPROC holds root's own
+        os.setgroups([])
+        os.setresgid(config["uid"], config["uid"], config["uid"])
+        os.setresuid(config["uid"], config["uid"], config["uid"])
+    if config["own_processes"]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (config["processes"] + 4, config["processes"] + 4))
+    if config["seccomp"]:
+        seccomp.die_with_parent()  # again: a change of user clears it
+        seccomp.undumpable()
+        seccomp.before_import(config["network"])
+    os.chdir(config["scratch"])
+
+
+def _be_child(request, reply, tools, config):
+    os.setsid()
+    os.dup2(request, 3)
+    os.dup2(reply, 4)
+    os.closerange(5, 64)
+    seconds = int(config["seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    filtered = not config["seccomp"]
+    if config["seccomp"]:
+        try:
+            seccomp.before_call()
+            filtered = True
+        except seccomp.Unavailable as error:
+            refusal = str(error)
+    _run(b"", {"op": "call", "tool": "rehearse", "arguments": {}}, _Rehearsal, config["output_bytes"])
+    line = next(_lines(3), b"")
+    if not line:
+        return
+    os.close(3)
+    nonce, _, body = line.partition(b" ")
+    if not filtered:
+        _write_all(4, _reply(nonce, "sandbox", refusal))
+        return
+    _write_all(4, _run(nonce, json.loads(body), tools, config["output_bytes"]))
+
+
+def _run(nonce, request, tools, output_bytes):
+    """Run one request; returns the reply's bytes."""
+    try:
+        if request["op"] == "describe":
+            result = _load(os.path.join(HERE, "schema.py"), "_boxwright_schema").describe(tools)
+        else:
+            result = getattr(tools, request["tool"])(**request["arguments"])
+        _finite(result, 0)
+        text = json.dumps(result, allow_nan=False)
+    except ValueError as error:
+        return _reply(nonce, "refused", str(error) or "the tool refused its input without a reason")
+    except _NotJson as error:
+        return _reply(nonce, "result", str(error))
+    except MemoryError:
+        return _reply(nonce, "limit", "the call ran over its memory")
+    except BaseException as error:
+        return _reply(nonce, "failed", f"{type(error).__name__}: {error}{_where(error)}")
+    if len(text) > output_bytes:
+        return _reply(nonce, "limit", f"the result has {len(text)} bytes, and may have {output_bytes}")
+    return nonce + b' {"result": ' + text.encode() + b"}\n"
+
+
+class _Rehearsal:
+    """Stands in for a box while a child waits: a call touches memory that fork shares, and copying it takes time."""
+
+    @staticmethod
+    def rehearse():
+        return json.loads('{"numbers": [1, 2.5, true, null, "text"]}')
+
+
+class _NotJson(Exception):
+    """A result that is not finite JSON."""
+
+
+def _finite(value, depth):
+    """Refuse what is not finite JSON: json.dumps would turn tuples into lists and keys into strings."""
+    if depth > 100:
+        raise _NotJson("the result is nested more than 100 deep")
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return
+    if kind is float:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise _NotJson(f"the result holds {value!r}; results are finite numbers")
+    elif kind is list:
+        for one in value:
+            _finite(one, depth + 1)
+    elif kind is dict:
+        for key, one in value.items():
+            if type(key) is not str:
+                raise _NotJson(f"the result has the key {key!r}; keys are strings")
+            _finite(one, depth + 1)
+    else:
+        raise _NotJson(f"the result holds a {kind.__name__}; results are None, bool, int, float, str, list and dict")
+
+
+def _where(error):
+    """Return the line of tools.py that raised, for the box's author."""
+    trace, line = error.__traceback__, None
+    while trace:
+        if trace.tb_frame.f_code.co_filename.endswith("tools.py"):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (tools.py, line {line})" if line else ""
+
+
+def _sweep(config):
+    """Kill whatever is left in the sandbox and empty its scratch folder, or end this worker."""
+    try:
+        if config["own_processes"]:  # a namespace of its own: everybody else in it is a child of the box
+            assert 1 in (os.getpid(), os.getppid())  # elsewhere the next line would end a user's whole session
+            try:
+                os.kill(-1, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    break
+            except ChildProcessError:
+                break
+        with os.scandir(config["scratch"]) as entries:
+            for entry in entries:
+                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+    except BaseException:
+        os._exit(71)
+
+
+def _reply(nonce, kind, message):
+    body = json.dumps({"error": kind, "message": message[:LONGEST_MESSAGE]})
+    return nonce + b" " + body.encode() + b"\n"
+
+
+def _lines(descriptor):
+    """Yield lines of bytes, each with its newline."""
+    kept = b""
+    while True:
+        chunk = os.read(descriptor, 1 << 16)
+        if not chunk:
+            return
+        if b"\n" not in chunk:
+            kept += chunk
+            continue
+        *whole, rest = (kept + chunk).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        kept = rest
+
+
+def _send(descriptor, value):
+    _write_all(descriptor, json.dumps(value).encode() + b"\n")
+
+
+def _write_all(descriptor, content):
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+if __name__ == "__main__":
+    main()

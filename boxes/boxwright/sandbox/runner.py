@@ -1,0 +1,83 @@
+"""The one way to call a tool: arguments checked, a warm worker taken, the result checked. Used by server, build and teacher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from boxwright.box.release import Release
+from boxwright.box.validation import check_arguments, check_result
+from boxwright.jsontypes import Json
+from boxwright.sandbox.base import Sandbox, Worker
+
+WORKERS_PER_RELEASE = 4
+IDLE_WORKERS = 32
+"""Warm workers kept over all releases; beyond, the one longest idle is retired."""
+
+
+class ToolRunner:
+    """Calls tools of releases, and keeps warm workers between the calls.
+
+    Use it as an async context manager: leaving it ends every worker.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._idle: list[tuple[str, Worker]] = []
+        """Digest and worker, the longest idle first."""
+        self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(WORKERS_PER_RELEASE))
+
+    async def __aenter__(self) -> ToolRunner:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def call(self, release: Release, tool: str, arguments: dict[str, Any]) -> Json:
+        """Return the tool's result for the arguments.
+
+        Raises:
+            ModelMayRetry: The call went wrong; the subclass says how.
+            DigestMismatch: The release's files were changed.
+            SandboxError: Box code could not be run at all.
+        """
+        spec = release.tool(tool)
+        check_arguments(spec, arguments)
+        async with self.worker(release) as worker:
+            result = await worker.call(tool, arguments)
+        check_result(spec, result)
+        return result
+
+    @asynccontextmanager
+    async def worker(self, release: Release) -> AsyncIterator[Worker]:
+        """Lend a worker of the release, a warm one where there is one."""
+        async with self._room[release.digest]:
+            worker = self._take(release.digest) or await self._sandbox.start(release)
+            try:
+                yield worker
+            finally:
+                await self._put_back(release.digest, worker)
+
+    async def close(self) -> None:
+        """End every idle worker."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(worker.close() for _, worker in idle))
+
+    def _take(self, digest: str) -> Worker | None:
+        for index in range(len(self._idle) - 1, -1, -1):
+            if self._idle[index][0] == digest:
+                worker = self._idle.pop(index)[1]
+                if worker.alive:
+                    return worker
+        return None
+
+    async def _put_back(self, digest: str, worker: Worker) -> None:
+        if not worker.alive:
+            await worker.close()
+            return
+        self._idle.append((digest, worker))
+        if len(self._idle) > IDLE_WORKERS:
+            await self._idle.pop(0)[1].close()
