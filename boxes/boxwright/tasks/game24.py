@@ -45,9 +45,9 @@ def _partners(value: _Ratio) -> Iterator[_Ratio]:
     yield _reduced(TARGET * d - n, d)
     yield _reduced(n - TARGET * d, d)
     yield _reduced(n + TARGET * d, d)
-    yield _reduced(TARGET * n, d)
     if n:
         yield _reduced(TARGET * d, n)
+        yield _reduced(TARGET * n, d)
         yield _reduced(n, TARGET * d)
 
 
