@@ -1,0 +1,199 @@
+"""The seam: messages, tools and completions as values, and the protocol every model follows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ToolCall(_Value):
+    """A tool call that a model asks for."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+    fault: str = ""
+    """Why the arguments the model wrote could not be read; empty where they could."""
+
+
+class Message(_Value):
+    """One message of a conversation."""
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Assistant only."""
+    tool_call_id: str = ""
+    """Tool only: the call it answers."""
+    name: str = ""
+    """Tool only: the tool it comes from."""
+
+
+class ToolDefinition(_Value):
+    """A tool as a model is shown it."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON Schema of the arguments."""
+
+
+class Usage(_Value):
+    """What a completion took."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    dollars: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            seconds=self.seconds + other.seconds,
+            dollars=self.dollars + other.dollars,
+        )
+
+
+class Completion(_Value):
+    """One answer of a model."""
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    finish: str = "stop"
+    """Why the model stopped, in its server's word: `stop`, `length`, `tool_calls`, …"""
+    logprobs: tuple[tuple[str, float], ...] = Field(default=(), strict=False)
+    """Each token of the text with its log-probability, where they were asked for and the server gives them."""
+
+    def message(self) -> Message:
+        """Return the completion as the assistant message that continues the conversation."""
+        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is asked; one value, so that it can be recorded and found again."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[ToolDefinition, ...] = ()
+    n: int = 1
+    temperature: float = 0.0
+    seed: int | None = None
+    max_tokens: int = 4096
+    prefix: str = ""
+    logprobs: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the normalised form, over which requests are recorded and found: no defaults, no call ids."""
+        messages = [message.model_dump(exclude_defaults=True) for message in self.messages]
+        numbers: dict[str, str] = {}
+        for message in messages:
+            for call in message.get("tool_calls", ()):
+                call["id"] = numbers.setdefault(call["id"], str(len(numbers)))
+            if "tool_call_id" in message:
+                message["tool_call_id"] = numbers.get(message["tool_call_id"], message["tool_call_id"])
+        tools = [tool.model_dump() for tool in self.tools]
+        rest = {key: getattr(self, key) for key in ("n", "temperature", "seed", "max_tokens", "prefix", "logprobs")}
+        return {"messages": messages, "tools": tools, **rest}
+
+
+class ChatModel(Protocol):
+    """A chat model."""
+
+    @property
+    def uri(self) -> str:
+        """The name under which `load_model` finds it."""
+
+    @property
+    def label(self) -> str:
+        """What must be said wherever its completions show, such as `hand-written`; empty for a model that answers itself."""
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolDefinition] = (),
+        n: int = 1,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        max_tokens: int = 4096,
+        prefix: str = "",
+        logprobs: bool = False,
+    ) -> list[Completion]:
+        """Return `n` completions of the conversation.
+
+        Args:
+            messages: The conversation so far.
+            tools: The tools it may call.
+            n: How many completions; asked for separately where a server gives one at a time.
+            temperature: 0 is greedy.
+            seed: For servers that take one; the i-th completion gets `seed + i`.
+            max_tokens: The longest completion.
+            prefix: Text the answer starts with; it is part of the completion's text.
+            logprobs: Ask for each token's log-probability.
+
+        Raises:
+            ModelUnreachable: No answer, or no such model, key or right there.
+            ModelError: The model could not answer for another reason; the subclass says which.
+        """
+
+
+class RequestModel(ABC):
+    """Base of the models here: gathers the arguments of `complete` into a `Request` and answers it `n` times."""
+
+    uri: str
+    label: str = ""
+
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolDefinition] = (),
+        n: int = 1,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        max_tokens: int = 4096,
+        prefix: str = "",
+        logprobs: bool = False,
+    ) -> list[Completion]:
+        """See `ChatModel.complete`."""
+        request = Request(tuple(messages), tuple(tools), n, temperature, seed, max_tokens, prefix, logprobs)
+        return await self.answer(request)
+
+    async def answer(self, request: Request) -> list[Completion]:
+        """Return the request's completions; by default each is asked for on its own, all at once."""
+        seeds = [None if request.seed is None else request.seed + index for index in range(request.n)]
+        return list(await asyncio.gather(*(self.answer_one(request, seed) for seed in seeds)))
+
+    @abstractmethod
+    async def answer_one(self, request: Request, seed: int | None) -> Completion:
+        """Return one completion."""
+
+
+def read_arguments(text: str) -> tuple[dict[str, Any], str]:
+    """Return a call's arguments from the JSON a model wrote, and why they could not be read if so."""
+    try:
+        arguments = json.loads(text or "{}")
+    except ValueError as error:
+        return {}, f"the arguments are not JSON ({error}): {text[:200]}"
+    if not isinstance(arguments, dict):
+        return {}, f"the arguments must be a JSON object, got {text[:200]}"
+    return arguments, ""

@@ -1,0 +1,46 @@
+"""A budget around a model: what a run may spend, in dollars and in tokens, before it stops cleanly."""
+
+from __future__ import annotations
+
+from boxwright.errors import BudgetSpent
+from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage
+
+
+class Budgeted(RequestModel):
+    """Asks the model behind it until the budget is spent; an answer under way is still paid for and kept."""
+
+    def __init__(self, inner: ChatModel, *, dollars: float, tokens: int) -> None:
+        self.uri, self.label = inner.uri, inner.label
+        self._inner, self._dollars, self._tokens = inner, dollars, tokens
+        self.spent = Usage()
+        """What was used so far."""
+
+    async def answer(self, request: Request) -> list[Completion]:
+        """See `RequestModel.answer`.
+
+        Raises:
+            BudgetSpent: The budget was used up before this request.
+        """
+        if self.spent.dollars >= self._dollars > 0 or self.spent.tokens >= self._tokens:
+            raise BudgetSpent(
+                f"the budget of ${self._dollars:g} and {self._tokens} tokens is spent "
+                f"(${self.spent.dollars:.4f}, {self.spent.tokens} tokens); what was done is kept: "
+                "run the same command with a larger --budget-usd or --budget-tokens to go on"
+            )
+        completions = await self._inner.complete(
+            request.messages,
+            tools=request.tools,
+            n=request.n,
+            temperature=request.temperature,
+            seed=request.seed,
+            max_tokens=request.max_tokens,
+            prefix=request.prefix,
+            logprobs=request.logprobs,
+        )
+        for completion in completions:
+            self.spent = self.spent + completion.usage
+        return completions
+
+    async def answer_one(self, request: Request, seed: int | None) -> Completion:
+        """Never called: `answer` passes the whole request on."""
+        raise NotImplementedError

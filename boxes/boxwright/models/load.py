@@ -1,0 +1,55 @@
+"""From a URI to a model. Providers are imported only when they are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from boxwright.errors import BadInput, NotFound
+from boxwright.models.base import ChatModel
+from boxwright.settings import Settings
+
+FORMS = {
+    "litellm": "litellm/gpt-4o",
+    "ollama": "ollama/qwen3:8b",
+    "openai": "openai/MODEL@http://127.0.0.1:8000/v1",
+    "recorded": "recorded/FILE.jsonl",
+    "rules": "rules",
+}
+"""Each scheme with an example."""
+
+
+def load_model(uri: str, settings: Settings) -> ChatModel:
+    """Return the model of a URI; nothing is asked of it yet.
+
+    Raises:
+        NotFound: There is no such scheme.
+        BadInput: The rest of the URI lacks something.
+        RecordInvalid: A recording cannot be read.
+    """
+    scheme, _, rest = uri.partition("/")
+    if scheme not in FORMS:
+        raise NotFound("kind of model", scheme, FORMS, f"a model is written as {', '.join(FORMS.values())}")
+    if not rest and scheme != "rules":
+        raise BadInput(f"{uri!r} names no model; write it as {FORMS[scheme]}")
+    if scheme == "litellm":
+        from boxwright.models.litellm_api import LiteLlm
+
+        return LiteLlm(rest)
+    if scheme == "ollama":
+        from boxwright.models.ollama_api import Ollama
+
+        return Ollama(rest, settings.ollama_url, settings.context_tokens)
+    if scheme == "openai":
+        from boxwright.models.openai_api import OpenAiApi
+
+        model, _, url = rest.rpartition("@")
+        if not model or not url.startswith(("http://", "https://")):
+            raise BadInput(f"{uri!r} lacks its server's address; write it as {FORMS['openai']}")
+        return OpenAiApi(model, url)
+    if scheme == "recorded":
+        from boxwright.models.recorded import Recorded
+
+        return Recorded(Path(rest))
+    from boxwright.models.rules import Rules
+
+    return Rules()

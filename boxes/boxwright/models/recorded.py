@@ -1,0 +1,111 @@
+"""`recorded/<file>`: completions found again by their request; with a model behind it, also how a run remembers what it asked.
+
+The file is JSON lines: a head `{"format": 1, "label": …, "uri": …}`, then rows
+`{"request": digest of the normalised request, "occurrence": from 0, "completions": […]}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from boxwright.errors import RecordingMiss, RecordInvalid
+from boxwright.files import append_line, read_lines
+from boxwright.jsontypes import digest
+from boxwright.models.base import ChatModel, Completion, Request, RequestModel
+
+FORMAT = 1
+
+
+class Recorded(RequestModel):
+    """Replays a recording; where a model stands behind it, asks that for what is missing and records the answer at once.
+
+    The n-th time a request is made, the n-th recorded answer to it is given, so a run that is started again gets what it
+    had before it asks for anything new.
+
+    Raises:
+        RecordInvalid: The file is not a recording.
+    """
+
+    def __init__(self, path: Path, inner: ChatModel | None = None) -> None:
+        self._path, self._inner = path, inner
+        self._rows: dict[tuple[str, int], list[Completion]] = {}
+        self._seen: Counter[str] = Counter()
+        self.replayed = 0
+        """How many requests were answered from the file."""
+        head = self._load() if path.exists() else None
+        if inner is None:
+            if head is None:
+                raise RecordInvalid(f"there is no recording {str(path)!r}")
+            recorded_from = str(head.get("uri", "an unnamed model"))
+            self.uri = f"recorded/{path.name}"
+            self.label = str(head.get("label") or f"replay of {recorded_from}")
+        else:
+            self.uri, self.label = inner.uri, inner.label
+            if head is None:
+                append_line(path, {"format": FORMAT, "label": inner.label, "uri": inner.uri})
+
+    async def answer(self, request: Request) -> list[Completion]:
+        """Return the recorded completions, or those of the model behind.
+
+        Raises:
+            RecordingMiss: They are not recorded, and no model stands behind.
+        """
+        key = request_digest(request)
+        occurrence = self._seen[key]
+        self._seen[key] += 1
+        found = self._rows.get((key, occurrence))
+        if found is not None:
+            self.replayed += 1
+            return found
+        if self._inner is None:
+            last = request.messages[-1].content if request.messages else ""
+            raise RecordingMiss(
+                f"{self._path} holds no answer {occurrence + 1} to the request {key} that ends in {last[-160:]!r}; "
+                "it was recorded for other prompts or tasks: record it anew, or name a model that answers"
+            )
+        completions = await self._inner.complete(
+            request.messages,
+            tools=request.tools,
+            n=request.n,
+            temperature=request.temperature,
+            seed=request.seed,
+            max_tokens=request.max_tokens,
+            prefix=request.prefix,
+            logprobs=request.logprobs,
+        )
+        row = recording_row(key, occurrence, completions)
+        await asyncio.to_thread(append_line, self._path, row)
+        return completions
+
+    async def answer_one(self, request: Request, seed: int | None) -> Completion:
+        """Never called: `answer` gives all completions of a request together."""
+        raise NotImplementedError
+
+    def _load(self) -> dict[str, Any]:
+        lines = iter(read_lines(self._path))
+        _, head = next(lines, (0, {}))
+        if head.get("format") != FORMAT:
+            raise RecordInvalid(f"{self._path} is no recording: its first line must hold \"format\": {FORMAT}")
+        for number, row in lines:
+            try:
+                completions = [Completion.model_validate(one) for one in row["completions"]]  # type: ignore[union-attr]
+                self._rows[str(row["request"]), int(str(row["occurrence"]))] = completions
+            except (KeyError, TypeError, ValueError, ValidationError) as error:
+                raise RecordInvalid(f"{self._path}:{number}: no recorded completion ({error})") from error
+        return dict(head)
+
+
+def request_digest(request: Request) -> str:
+    """Return the digest under which a request is recorded."""
+    return digest(request.as_json())
+
+
+def recording_row(key: str, occurrence: int, completions: list[Completion]) -> dict[str, Any]:
+    """Return a row of a recording."""
+    dumped = [one.model_dump(exclude_defaults=True) for one in completions]
+    return {"request": key, "occurrence": occurrence, "completions": dumped}
