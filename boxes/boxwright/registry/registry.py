@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from filelock import FileLock, Timeout
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -31,6 +32,8 @@ class Registry:
         """The folder that is written to."""
         self._library = library
         self._shadow = shadow
+        self._known: dict[Path, tuple[tuple[int, int], Release]] = {}
+        """Releases read before, with the times of what may change beside them; their own files never do."""
 
     @property
     def roots(self) -> list[Path]:
@@ -162,19 +165,27 @@ class Registry:
 
     def _read(self, name: str, version: str) -> Release:
         home = next(root / name for root in self.roots if (root / name).is_dir())
+        record, status = home / f"{version}.record.json", home / "status.json"
+        stamp = (_stamp(record), _stamp(status))
+        known = self._known.get(home / version)
+        if known is None or known[0] != stamp:
+            known = (stamp, self._parse(home, version, record, status))
+            self._known[home / version] = known
+        return known[1]
+
+    def _parse(self, home: Path, version: str, record: Path, status: Path) -> Release:
         try:
-            record = json.loads((home / f"{version}.record.json").read_text(encoding="utf-8"))
-            recorded = str(record["digest"])
+            recorded = str(json.loads(record.read_text(encoding="utf-8"))["digest"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RegistryError(
-                f"box {name} {version} has no readable record beside it ({error}); publish it instead of copying files"
+                f"box {home.name} {version} has no readable record beside it ({error}); publish it instead of copying files"
             ) from error
-        status = self._status(home).get(version, {})
+        state = self._status(home).get(version, {})
         return read_release(
             home / version,
             digest=recorded,
-            lifecycle=status.get("lifecycle", "active"),  # type: ignore[arg-type]  # written by set_lifecycle
-            reason=status.get("reason", ""),
+            lifecycle=cast(Lifecycle, state.get("lifecycle", "active")),
+            reason=state.get("reason", ""),
         )
 
     @staticmethod
@@ -185,6 +196,13 @@ class Registry:
             return {}
         except ValueError as error:
             raise RegistryError(f"{home / 'status.json'} is not JSON ({error}); restore or remove it") from error
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def library_folder() -> Path:

@@ -1,0 +1,1 @@
+"""The box server: FastMCP over a registry, for any MCP client."""

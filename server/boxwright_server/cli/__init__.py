@@ -1,0 +1,1 @@
+"""The server's command: a shell that parses arguments. Nobody imports it."""

@@ -1,0 +1,150 @@
+"""Tools of MCP servers, ours or any: the student's only way to a box."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from boxwright.errors import BadInput, CallerMustHandle
+from boxwright.models import ToolDefinition
+from boxwright_student.toolset import ToolOutcome
+
+CALL_SECONDS = 660.0
+"""A little more than the longest limit a box may have."""
+
+
+class ServerEntry(BaseModel):
+    """One server of an `mcp.json`: a command over stdio, or an address over HTTP."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    command: str | None = None
+    args: list[str] = Field(default_factory=list)
+    env: dict[str, str] | None = None
+    cwd: str | None = None
+    url: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+def box_server(*arguments: str) -> ServerEntry:
+    """Return the entry of our own box server, with the settings of this process."""
+    environment = {key: value for key, value in os.environ.items() if key.startswith("BOXWRIGHT_")}
+    return ServerEntry(
+        command=sys.executable, args=["-m", "boxwright_server", "--stdio", *arguments], env=environment
+    )
+
+
+def read_mcp_json(path: Path) -> dict[str, ServerEntry]:
+    """Return the servers of an `mcp.json`, as Claude Desktop and others write it.
+
+    Raises:
+        BadInput: It cannot be read, or names no server that can be started or reached.
+    """
+    try:
+        servers = json.loads(path.read_text(encoding="utf-8"))["mcpServers"]
+        entries = {name: ServerEntry.model_validate(entry) for name, entry in servers.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise BadInput(
+            f"{path} is no mcp.json ({type(error).__name__}: {error}); "
+            'it holds {"mcpServers": {"name": {"command": …} or {"url": …}}}'
+        ) from error
+    for name, entry in entries.items():
+        if (entry.command is None) == (entry.url is None):
+            raise BadInput(f"{path}: server {name!r} needs either a command or a url")
+    return entries
+
+
+class McpTools:
+    """The tools of connected servers. A name that two servers give gets the server's name in front."""
+
+    def __init__(self, clients: dict[str, Client], definitions: dict[str, tuple[str, ToolDefinition]]) -> None:
+        self._clients, self._definitions = clients, definitions
+
+    @property
+    def definitions(self) -> Sequence[ToolDefinition]:
+        """See `Toolset.definitions`."""
+        return [
+            definition if shown == definition.name else definition.model_copy(update={"name": shown})
+            for shown, (_, definition) in self._definitions.items()
+        ]
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
+        """See `Toolset.call`."""
+        server, definition = self._definitions[name]
+        try:
+            result = await self._clients[server].call_tool(definition.name, arguments)
+        except MCPError as error:
+            return ToolOutcome(f"the server refused the call: {error}", failed=True)
+        return ToolOutcome(_text(result), failed=bool(result.is_error))
+
+
+@asynccontextmanager
+async def connect(servers: dict[str, ServerEntry]) -> AsyncIterator[McpTools]:
+    """Connect to the servers, list their tools, and disconnect when the context ends.
+
+    Raises:
+        CallerMustHandle: A server cannot be started or reached.
+    """
+    async with AsyncExitStack() as stack:
+        clients: dict[str, Client] = {}
+        definitions: dict[str, tuple[str, ToolDefinition]] = {}
+        for name, entry in servers.items():
+            try:
+                clients[name] = await stack.enter_async_context(_client(entry))
+                listed = await _list_all(clients[name])
+            except (OSError, MCPError, ExceptionGroup) as error:
+                what = entry.url or " ".join([str(entry.command), *entry.args])
+                raise CallerMustHandle(f"cannot reach the MCP server {name!r} ({what}): {_root(error)}") from error
+            for tool in listed:
+                shown = tool.name if tool.name not in definitions else f"{name}__{tool.name}"
+                definitions[shown] = (name, tool)
+        yield McpTools(clients, definitions)
+
+
+def _client(entry: ServerEntry) -> Client:
+    if entry.url is not None:
+        http = create_mcp_http_client(headers=entry.headers)
+        return Client(streamable_http_client(entry.url, http_client=http), read_timeout_seconds=CALL_SECONDS)
+    assert entry.command is not None
+    parameters = StdioServerParameters(command=entry.command, args=entry.args, env=entry.env, cwd=entry.cwd)
+    return Client(parameters, read_timeout_seconds=CALL_SECONDS)
+
+
+async def _list_all(client: Client) -> list[ToolDefinition]:
+    found: list[ToolDefinition] = []
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        found += [
+            ToolDefinition(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+            for tool in page.tools
+        ]
+        cursor = page.next_cursor
+        if not cursor:
+            return found
+
+
+def _text(result: CallToolResult) -> str:
+    texts = [block.text for block in result.content if block.type == "text"]
+    if texts:
+        return "\n".join(texts)
+    return json.dumps(result.structured_content) if result.structured_content else "(no text)"
+
+
+def _root(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
