@@ -1,1 +1,1 @@
-"""."""
+"""The referee: arms over the same tasks, compared in pairs."""

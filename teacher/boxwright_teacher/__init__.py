@@ -1,1 +1,1 @@
-"""."""
+"""The teacher: attempts tasks, and turns what it had to compute into boxes."""

@@ -153,7 +153,7 @@ def _key_lines(text: str) -> dict[str, int]:
 
 def render_manifest(manifest: Manifest) -> str:
     """Return a manifest as `box.toml` text; reading it back gives an equal value, and equal values equal text."""
-    content = manifest.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
+    content = manifest.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True, warnings=False)
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     lines = [f"{key} = {_toml(value)}" for key, value in content.items() if key not in tables]
     for name, table in tables.items():

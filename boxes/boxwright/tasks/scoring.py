@@ -15,7 +15,7 @@ LONGEST_ANSWER = 20_000
 
 _BOXED = re.compile(r"\\boxed\s*\{")
 _MARKED = re.compile(r"(?:final answer|answer)\s*(?:is|:|=)\s*(.+)", re.IGNORECASE)
-_SPAN = re.compile(r"(?:FRAC|[-\d+*/^().=\s])+")
+_SPAN = re.compile(r"(?:FRAC|\d+\.\d+|[-\d+*/^()= \t])+")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -83,7 +83,7 @@ def _candidates(answer: str) -> list[str]:
 
 def _trimmed(span: str) -> re.Match[str] | None:
     """Return a span without the prose's punctuation around it, if it is an expression: two numbers and an operation."""
-    text = re.sub(r"^\d+\.\s+", "", span.strip()).strip(".").strip()
+    text = span.strip()
     while text.endswith(("(", "-", "=")) or text.startswith((")", "=", "- ", "* ")):
         text = text[:-1] if text.endswith(("(", "-", "=")) else text[1:]
         text = text.strip()

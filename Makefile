@@ -1,0 +1,57 @@
+# The two commands of the README are `make demo` and `make test`; both set up what they need, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test test-all lint types imports sizes check pins recording bench clean
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(STAMP)  ## The whole chain once: mine, publish, serve, answer, compare; no key, no model server
+	@$(BIN)/boxwright demo --out demo-out
+
+test: $(STAMP)  ## The core tests: under five minutes, no torch
+	$(BIN)/python -m pytest -q -m "not extended"
+
+test-all: $(STAMP)  ## All tests, those of extras and services too
+	$(BIN)/python -m pytest -q
+
+$(STAMP): pyproject.toml requirements/dev.txt tools/sandbox.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Boxwright needs Python 3.11 or later; run: make PYTHON=/path/to/python3.11 demo"; exit 1; }
+	@echo "Setting up $(VENV) (once, a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@sh tools/sandbox.sh
+	@touch $@
+
+lint: $(STAMP)  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(STAMP)  ## Who may import whom
+	$(BIN)/lint-imports
+
+sizes: $(STAMP)  ## Files under 600 lines, functions under 80
+	$(BIN)/python tools/sizes.py
+
+check: lint types imports sizes  ## Everything but the tests
+
+bench: $(STAMP)  ## Speed of a box's call beside a plain FastMCP tool
+	$(BIN)/python benchmarks/calls.py
+
+recording: $(STAMP)  ## Make the demo's recording and the trusted digests anew from the hand-written completions
+	$(BIN)/python tests/support/demo_recording.py
+
+pins:  ## Resolve requirements/dev.txt anew (needs uv)
+	uv pip compile pyproject.toml --extra teacher --extra compare --group dev --universal --generate-hashes \
+		--no-header --no-annotate --quiet --output-file requirements/dev.txt
+
+clean:  ## Remove what the two commands made
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,110 @@
+"""What `boxwright doctor` looks at: each check returns one finding and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from boxwright.errors import BoxwrightError
+from boxwright.registry import open_registry
+from boxwright.sandbox.bubblewrap import why_missing
+from boxwright.settings import Settings
+
+EXTRAS = {"litellm": "teacher", "scipy": "compare"}
+"""A package of each extra."""
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "gap", "fault"]
+    found: str
+    mend: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Return all findings."""
+    return [
+        _python(),
+        *await asyncio.to_thread(_sandboxes),
+        _registry(settings),
+        _home(settings),
+        *(_extra(package, extra) for package, extra in EXTRAS.items()),
+        await _ollama(settings),
+        _keys(settings),
+    ]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info < (3, 11):
+        return Finding("Python", "fault", version, "install Python 3.11 or later")
+    return Finding("Python", "ok", f"{version} on {platform.system()} {platform.machine()}")
+
+
+def _sandboxes() -> list[Finding]:
+    missing = why_missing()
+    if missing is None:
+        bubblewrap = Finding("sandbox bubblewrap", "ok", str(shutil.which("bwrap")))
+    else:
+        note = f"{missing.partition(';')[0]}: only boxes that ship, or that you trusted, run"
+        bubblewrap = Finding("sandbox bubblewrap", "gap", note, missing.partition(";")[2].strip())
+    return [bubblewrap]
+
+
+def _registry(settings: Settings) -> Finding:
+    try:
+        registry = open_registry(settings)
+        names = registry.boxes()
+        for release in registry.current():
+            registry.verify(release)
+    except BoxwrightError as error:
+        return Finding("registry", "fault", str(error), "see the message; `boxwright boxes verify` checks again")
+    return Finding("registry", "ok", f"{len(names)} boxes: {', '.join(names)}")
+
+
+def _home(settings: Settings) -> Finding:
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    if os.access(folder, os.W_OK) and folder.is_dir():
+        return Finding("home", "ok", str(settings.home))
+    return Finding("home", "fault", f"{settings.home} cannot be written", "set BOXWRIGHT_HOME to a folder of yours")
+
+
+def _extra(package: str, extra: str) -> Finding:
+    if importlib.util.find_spec(package) is None:
+        return Finding(f"extra {extra}", "gap", f"{package} is not installed", f"pip install 'boxwright[{extra}]'")
+    return Finding(f"extra {extra}", "ok", f"{package} {importlib.metadata.version(package)}")
+
+
+async def _ollama(settings: Settings) -> Finding:
+    import httpx
+    import ollama
+
+    wanted = settings.student.removeprefix("ollama/")
+    try:
+        listed = await ollama.AsyncClient(host=settings.ollama_url, timeout=3).list()
+    except (ollama.ResponseError, httpx.HTTPError, ConnectionError):
+        return Finding("Ollama", "gap", f"none at {settings.ollama_url}", "install Ollama, then: ollama serve")
+    names = [str(model.model) for model in listed.models]
+    if settings.student.startswith("ollama/") and not any(name in (wanted, f"{wanted}:latest") for name in names):
+        return Finding("Ollama", "gap", f"runs, without the student {wanted}", f"ollama pull {wanted}")
+    return Finding("Ollama", "ok", f"{len(names)} models at {settings.ollama_url}")
+
+
+def _keys(settings: Settings) -> Finding:
+    present = [key for key in KEYS if os.environ.get(key)]
+    if present:
+        return Finding("teacher's key", "ok", f"{', '.join(present)} set")
+    return Finding("teacher's key", "gap", f"none set, for {settings.teacher}", "export OPENAI_API_KEY=…")

@@ -1,0 +1,1 @@
+"""Commands of the comparison: shells that parse arguments and print. Nobody imports them."""

@@ -1,0 +1,137 @@
+"""The whole chain on one screen: mine, publish, serve, answer, compare. What `make demo` runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from boxwright.errors import CallerMustHandle
+from boxwright.models import ChatModel, load_model
+from boxwright.registry import Registry, publish
+from boxwright.sandbox import Sandbox, ToolRunner, choose_sandbox
+from boxwright.settings import Settings
+from boxwright.tasks import load_suite
+from boxwright.tasks.task import tasks_digest
+from boxwright_compare.arms import ARMS, ArmResult, run_arm
+from boxwright_compare.paired import Paired, compare_pair
+from boxwright_compare.report import write_report
+from boxwright_student.mcp_tools import box_server
+from boxwright_teacher.mine import Mined, Miner
+from boxwright_teacher.run_folder import RunFolder
+
+RECORDING = "teacher.hand-written.jsonl"
+BUILD_TASKS, DEV_TASKS = 10, 20
+STUDENT = "rules"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made."""
+
+    mined: Mined
+    paired: Paired
+    files: list[Path]
+    seconds: float
+
+
+def recording_uri() -> str:
+    """Return the URI of the hand-written completions that stand in for a teacher."""
+    return f"recorded/{resources.files('boxwright_compare').joinpath('fixtures', RECORDING)}"
+
+
+async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResult:
+    """Run the chain into a fresh folder, telling each step on the console.
+
+    Raises:
+        CallerMustHandle: A link of the chain did not hold; the message says which.
+    """
+    started = time.monotonic()
+    shutil.rmtree(out, ignore_errors=True)
+    settings = settings.model_copy(update={"registry": out / "registry", "library": False})
+    sandbox = choose_sandbox(settings)
+    say = console.print
+    say(f"[bold]1. Mine[/bold] {BUILD_TASKS} build tasks of game24, sandbox {sandbox.name}")
+    teacher = load_model(recording_uri(), settings)
+    say(f"   [yellow]teacher: {teacher.label} completions.[/yellow] No model is asked; with a key, GPT-4o would be.")
+    mined = await _mine(out, teacher, sandbox, settings, console)
+    say("[bold]2. Publish[/bold] the candidate into a fresh registry")
+    async with ToolRunner(sandbox) as runner:
+        release = await publish(
+            Path(mined.candidate), Registry(settings.registry_folder), runner, record={"mined_from": mined.kept}
+        )
+    say(f"   {release.title}  {release.digest[:19]}…  tools: {', '.join(release.served(one) for one in release.tools)}")
+    say(f"[bold]3. Serve[/bold] it over MCP and [bold]answer[/bold] {DEV_TASKS} dev tasks, without and with it")
+    say("   [yellow]student: `rules`, not a language model[/yellow]; its figures are no claim about one.")
+    first, second = await _answer(out, settings, console)
+    say("[bold]4. Compare[/bold] the two, task by task")
+    paired = compare_pair(first, second)
+    remarks = [
+        f"The box was mined from {teacher.label} completions.",
+        "The student is `rules`, a stand-in that is no language model: these figures say that the chain works, and "
+        "nothing about any model.",
+    ]
+    files = write_report(paired, f"Demo: game24, {DEV_TASKS} dev tasks", out, remarks)
+    return DemoResult(mined, paired, files, time.monotonic() - started)
+
+
+async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Settings, console: Console) -> Mined:
+    suite = load_suite("game24")
+    tasks = suite.split("build", BUILD_TASKS)
+    folder = RunFolder(out / "mine", {"suite": suite.name, "tasks": tasks_digest(tasks), "teacher": teacher.uri})
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task("   attempts", total=len(tasks))
+        miner = Miner(
+            suite,
+            tasks,
+            teacher,
+            folder,
+            sandbox,
+            Registry(settings.registry_folder),
+            dollars=settings.budget_usd,
+            tokens=settings.budget_tokens,
+            say=lambda text: console.print(f"   {text}", markup=False),
+        )
+        mined = await miner.run(on_attempt=lambda _: progress.advance(bar))
+    if not mined.box:
+        raise CallerMustHandle(f"the demo mined no box: {'; '.join(mined.faults)}")
+    return mined
+
+
+async def _answer(out: Path, settings: Settings, console: Console) -> list[ArmResult]:
+    tasks = load_suite("game24").split("dev", DEV_TASKS)
+    student = load_model(STUDENT, settings)
+    server = box_server("--registry", str(settings.registry_folder))
+    server = server.model_copy(update={"env": {**(server.env or {}), "BOXWRIGHT_LIBRARY": "false"}})
+    results = []
+    with Progress(console=console, transient=True) as progress:
+        for name in ARMS:
+            bar = progress.add_task(f"   {name}", total=len(tasks))
+            advance = _advancing(progress, bar)
+            results.append(await run_arm(name, student, tasks, "game24", out, server=server, on_done=advance))
+    return results
+
+
+def _advancing(progress: Progress, bar: TaskID) -> Callable[[object], None]:
+    return lambda _: progress.advance(bar)
+
+
+def next_steps() -> list[str]:
+    """Return how to do the same with a model of the reader's own."""
+    lines = [
+        "Do it in earnest:",
+        "  a student of your own:  boxwright compare game24 --limit 20 --model ollama/qwen3:8b",
+        "  a teacher of your own:  OPENAI_API_KEY=… boxwright mine game24 --teacher litellm/gpt-4o",
+        "  any MCP client:         boxwright serve   (or: boxwright serve --http)",
+        "  what is missing here:   boxwright doctor",
+    ]
+    if not os.environ.get("VIRTUAL_ENV"):
+        lines.append("(the command lies in .venv/bin)")
+    return lines

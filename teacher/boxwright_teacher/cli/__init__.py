@@ -1,0 +1,1 @@
+"""The teacher's command: a shell that parses arguments and prints. Nobody imports it."""
