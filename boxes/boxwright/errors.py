@@ -1,31 +1,31 @@
 """Every error Boxwright raises on purpose, in one tree; anything outside it is a bug.
 
-    BoxwrightError
-    ├── ModelMayRetry               told to the model, which may try again
-    │   ├── ArgumentsInvalid        the arguments do not fit the tool's schema
-    │   ├── ToolUnknown             no such tool is mounted
-    │   ├── ToolRefused             the tool raised ValueError: its own rule was broken
-    │   ├── ToolFailed              the tool raised anything else, or ended without a result
-    │   ├── ToolLimitReached        time, memory or output ran over the box's limits
-    │   └── ToolResultInvalid       the result is not finite JSON, or breaks the tool's schema
-    └── CallerMustHandle            told to the person or program that asked
-        ├── BadInput                a value, file or option breaks a rule
-        │   ├── BoxInvalid          a box folder has faults (all of them, at once)
-        │   ├── TasksInvalid        a tasks file has faults
-        │   └── RecordInvalid       a trace, recording or run folder cannot be read
-        ├── NotFound                no such box, version, tool, suite, model (with the near misses)
-        ├── RegistryError           the registry cannot do what was asked
-        │   ├── ReleaseExists       published releases are never rewritten
-        │   ├── StepTooSmall        the version says less than what changed
-        │   └── DigestMismatch      the files are not those that were published
-        ├── SandboxError            box code could not be run at all
-        │   ├── SandboxMissing      no sandbox here that may run this release
-        │   └── WorkerLost          the worker died, never started or broke its protocol
-        ├── ModelError              the model could not answer
-        │   ├── ModelUnreachable    no answer from its server, or it lacks the model or the key
-        │   ├── RecordingMiss       a replay was asked for something it does not hold
-        │   └── BudgetSpent         the budget in dollars or tokens is used up
-        └── ExtraMissing            an optional dependency is not installed
+BoxwrightError
+├── ModelMayRetry               told to the model, which may try again
+│   ├── ArgumentsInvalid        the arguments do not fit the tool's schema
+│   ├── ToolUnknown             no such tool is mounted
+│   ├── ToolRefused             the tool raised ValueError: its own rule was broken
+│   ├── ToolFailed              the tool raised anything else, or ended without a result
+│   ├── ToolLimitReached        time, memory or output ran over the box's limits
+│   └── ToolResultInvalid       the result is not finite JSON, or breaks the tool's schema
+└── CallerMustHandle            told to the person or program that asked
+    ├── BadInput                a value, file or option breaks a rule
+    │   ├── BoxInvalid          a box folder has faults (all of them, at once)
+    │   ├── TasksInvalid        a tasks file has faults
+    │   └── RecordInvalid       a trace, recording or run folder cannot be read
+    ├── NotFound                no such box, version, tool, suite, model (with the near misses)
+    ├── RegistryError           the registry cannot do what was asked
+    │   ├── ReleaseExists       published releases are never rewritten
+    │   ├── StepTooSmall        the version says less than what changed
+    │   └── DigestMismatch      the files are not those that were published
+    ├── SandboxError            box code could not be run at all
+    │   ├── SandboxMissing      no sandbox here that may run this release
+    │   └── WorkerLost          the worker died, never started or broke its protocol
+    ├── ModelError              the model could not answer
+    │   ├── ModelUnreachable    no answer from its server, or it lacks the model or the key
+    │   ├── RecordingMiss       a replay was asked for something it does not hold
+    │   └── BudgetSpent         the budget in dollars or tokens is used up
+    └── ExtraMissing            an optional dependency is not installed
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old content or the new; reading JSON lines that survived one."""
+"""Writing files so that a kill at any moment leaves the old content or the new; and reading JSON lines."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def writable(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise BadInput(f"cannot write to {str(folder)!r}: {error.strerror}; choose a folder you may write to") from error
+        raise BadInput(
+            f"cannot write to {str(folder)!r}: {error.strerror}; choose a folder you may write to"
+        ) from error
     except OSError as error:
         if error.errno in {28, 30}:  # no space left, read-only file system
             raise BadInput(f"cannot write to {str(folder)!r}: {error.strerror}") from error

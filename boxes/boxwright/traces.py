@@ -12,7 +12,7 @@ from boxwright.errors import RecordInvalid
 from boxwright.files import append_line, read_lines
 from boxwright.models.base import Message, Usage
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 ActLanguage = Literal["tool-calls"]
 
 

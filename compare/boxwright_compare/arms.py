@@ -1,4 +1,4 @@
-"""Arms: ways of answering that are compared. Here the student alone and the student with boxes; more come as they exist."""
+"""Arms: ways of answering that are compared. The student alone, the student with boxes."""
 
 from __future__ import annotations
 

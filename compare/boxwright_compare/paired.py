@@ -1,8 +1,9 @@
-"""Comparing two arms task by task: who was right where, with an interval for each and an exact test for the difference."""
+"""Comparing two arms task by task: an interval for each, an exact test for the difference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from boxwright.errors import BadInput, ExtraMissing
 from boxwright_compare.arms import ArmResult
@@ -107,7 +108,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(_stats().binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
-def _stats():  # type: ignore[no-untyped-def]  # scipy is untyped here
+def _stats() -> Any:
     try:
         from scipy import stats
     except ModuleNotFoundError as error:

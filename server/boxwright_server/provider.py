@@ -1,4 +1,4 @@
-"""One lazy provider over the whole registry: tools are built from `tools.json` when they are asked for, and run in a sandbox.
+"""One lazy provider over the whole registry: tools come from `tools.json` when asked for.
 
 A FastMCP server mounted per box would make a call through 200 of them six times as slow.
 """

@@ -17,8 +17,8 @@ from boxwright_student.toolset import ToolOutcome, Toolset, unknown_tool
 
 Ended = Literal["answered", "steps", "tokens", "seconds", "repetition", "model-error"]
 SYSTEM = (
-    "You solve tasks. When a tool computes something the task needs, call it instead of computing yourself, and use its "
-    "result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on its own. "
+    "You solve tasks. When a tool computes something the task needs, call it instead of computing yourself, and use "
+    "its result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on its own. "
     "If no tool applies, answer as well as you can, or say what you could not do."
 )
 MOST_SAME_CALLS = 2
@@ -88,7 +88,13 @@ class Agent:
         """Attempt a task and score the answer; raises as `run`."""
         trajectory = await self.run(task.prompt, first_words=first_words)
         outcome = score(task, trajectory.answer)
-        scored = {"right": outcome.right, "reason": outcome.reason, "task": task.id, "suite": suite, "split": task.split}
+        scored = {
+            "right": outcome.right,
+            "reason": outcome.reason,
+            "task": task.id,
+            "suite": suite,
+            "split": task.split,
+        }
         return trajectory.model_copy(update=scored)
 
     async def _loop(self, attempt: _Attempt, first_words: str) -> tuple[Ended, str]:

@@ -51,7 +51,7 @@ def read_draft(text: str) -> Draft:
     Raises:
         BoxInvalid: Blocks are missing or cannot be read; `faults` holds every one, in words for the teacher.
     """
-    blocks = {name: body for name, body in _FENCE.findall(text)}
+    blocks = dict(_FENCE.findall(text))
     faults = [f"the block {name!r} is missing" for name in BLOCKS if name not in blocks]
     about: dict[str, Any] = {}
     calls: list[OriginCall] = []
@@ -84,7 +84,11 @@ def write_draft(draft: Draft, folder: Path, version: str, provenance: Provenance
     """
     known = {key: draft.about[key] for key in ("name", "summary", "description", "keywords") if key in draft.about}
     loose = Manifest.model_construct(
-        format=1, version=version, license="Apache-2.0", provenance=provenance, **known  # checked just below
+        format=1,
+        version=version,
+        license="Apache-2.0",
+        provenance=provenance,
+        **known,  # checked just below
     )
     manifest = parse_manifest(render_manifest(loose), "the draft's block 'box'")
     with writable(folder):

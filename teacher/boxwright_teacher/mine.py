@@ -88,7 +88,9 @@ class Miner:
         if kept:
             await self._draft(kept, mined)
         else:
-            mined.faults.append("no attempt was both right and computed in Python, so there is nothing to make a tool of")
+            mined.faults.append(
+                "no attempt was both right and computed in Python, so there is nothing to make a tool of"
+            )
         self._write_ledger(mined)
         return mined
 
@@ -96,9 +98,7 @@ class Miner:
         tools = SandboxPython(self._sandbox)
         agent = Agent(self.model, tools, system=prompt("attempt"), bounds=ATTEMPT_BOUNDS)
         store = TraceStore(self._folder.attempts)
-        return await run_tasks(
-            agent, self._tasks, self._suite.name, store, concurrency=concurrency, on_done=on_attempt
-        )
+        return await run_tasks(agent, self._tasks, self._suite.name, store, concurrency=concurrency, on_done=on_attempt)
 
     async def _draft(self, kept: list[Trajectory], mined: Mined) -> None:
         shown = sorted(kept, key=lambda one: (len(code_of(one)), one.task))[:SHOWN_TASKS]
@@ -112,7 +112,9 @@ class Miner:
             except BoxInvalid as error:
                 mined.faults = list(error.faults)
                 write_atomically(self._folder.faults(mined.rounds), pretty(mined.faults))
-                self._say(f"draft {mined.rounds} failed {len(mined.faults)} checks, among them: {mined.faults[0][:200]}")
+                self._say(
+                    f"draft {mined.rounds} failed {len(mined.faults)} checks, among them: {mined.faults[0][:200]}"
+                )
                 faults = "\n".join(f"- {fault}" for fault in mined.faults)
                 messages += [completion.message(), Message(role="user", content=prompt("repair", faults=faults))]
                 continue

@@ -1,4 +1,4 @@
-"""Python for the teacher: each run of code is a throwaway box in the sandbox, so it is trusted no more than any other box."""
+"""Python for the teacher: each run of code is a throwaway box in the sandbox, trusted no more than any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns the hand-written completions into the recording that `make demo` replays, and lists what the demo may run untrusted.
+"""Turns the hand-written completions into the demo's recording, and lists the digests that are trusted.
 
 Run it after a change of prompts, fixtures, worker or library: `python tests/support/demo_recording.py`.
 """
@@ -17,9 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 RECORDING = ROOT / "compare/boxwright_compare/fixtures/teacher.hand-written.jsonl"
 TRUSTED = ROOT / "boxes/boxwright/sandbox/trusted.json"
-sys.path.insert(0, str(HERE))
-
-from hand_written.attempts import ATTEMPTS  # noqa: E402  # found beside this file when it is run as a script
+sys.path.insert(0, str(HERE.parent))
 
 from boxwright.box import Release  # noqa: E402
 from boxwright.jsontypes import pretty  # noqa: E402
@@ -32,6 +30,7 @@ from boxwright.sandbox.bubblewrap import Bubblewrap  # noqa: E402
 from boxwright.tasks import Suite, load_suite  # noqa: E402
 from boxwright_teacher.mine import Mined, Miner  # noqa: E402
 from boxwright_teacher.run_folder import RunFolder  # noqa: E402
+from support.hand_written.attempts import ATTEMPTS  # noqa: E402  # found beside this file when it is run as a script
 
 LIMIT = 10
 
@@ -79,7 +78,7 @@ class Watching:
 
 def _program(name: str, task: str) -> str:
     numbers = ", ".join(task.split("-")[1:])
-    return (HERE / "hand_written" / f"{name}.py").read_text(encoding="utf-8").replace("NUMBERS", numbers)
+    return (HERE / "hand_written" / f"{name}.txt").read_text(encoding="utf-8").replace("NUMBERS", numbers)
 
 
 def _draft(round_: int, question: str) -> str:

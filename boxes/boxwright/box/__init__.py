@@ -1,4 +1,4 @@
-"""The box format: manifest, tools, examples, digest and interface, as values and as a folder. Nothing here runs box code."""
+"""The box format: manifest, tools, examples, digest and interface. Nothing here runs box code."""
 
 from boxwright.box.examples import Example
 from boxwright.box.manifest import Limits, Manifest

@@ -48,7 +48,9 @@ def _tool_changes(old: ToolSpec, new: ToolSpec) -> list[tuple[Step, str]]:
         if parameter not in after:
             found.append(("major", f"{what} was removed"))
         elif parameter not in before:
-            found.append(("major", f"{what} was added and is required") if needed_now else ("minor", f"{what} was added"))
+            found.append(
+                ("major", f"{what} was added and is required") if needed_now else ("minor", f"{what} was added")
+            )
         elif needed_now and parameter not in old.input_schema["required"]:
             found.append(("major", f"{what} is now required"))
         elif not covers(after[parameter], before[parameter]):

@@ -122,7 +122,9 @@ def parse_manifest(text: str, where: str = "box.toml") -> Manifest:
         return Manifest.model_validate(content)
     except ValidationError as error:
         lines = _key_lines(text)
-        raise BoxInvalid(where, [_fault(one["loc"], one["msg"], one["input"], lines) for one in error.errors()]) from None
+        raise BoxInvalid(
+            where, [_fault(one["loc"], one["msg"], one["input"], lines) for one in error.errors()]
+        ) from None
 
 
 def _fault(location: tuple[int | str, ...], message: str, value: object, lines: dict[str, int]) -> str:

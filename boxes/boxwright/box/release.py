@@ -1,4 +1,4 @@
-"""A release of a box: its manifest, tools and digest, and where its files lie. A value; the registry finds and checks it."""
+"""A release of a box: its manifest, tools and digest, and where its files lie. A value."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class Release:
                 return tool
         names = [tool.name for tool in self.tools]
         has = ", ".join(names) or "none yet"
-        raise ToolUnknown(f"box {self.title} has no tool {name!r} (it has {has}){did_you_mean(near_misses(name, names))}")
+        raise ToolUnknown(
+            f"box {self.title} has no tool {name!r} (it has {has}){did_you_mean(near_misses(name, names))}"
+        )
 
     def served(self, tool: ToolSpec) -> str:
         """Return the name under which the tool is served."""

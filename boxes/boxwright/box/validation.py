@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
@@ -23,7 +23,7 @@ _SHOWN = 60
 _WHOLE = Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
 )
-_StrictValidator = extend(Draft202012Validator, type_checker=_WHOLE)
+_StrictValidator: type[Validator] = extend(Draft202012Validator, type_checker=_WHOLE)  # type: ignore[no-untyped-call]  # untyped there
 
 
 def check_arguments(tool: ToolSpec, arguments: Json) -> None:
@@ -73,14 +73,15 @@ def _fault(error: ValidationError) -> str:
     if rule == "enum":
         return f"{where or 'the value'} must be one of {_short(wanted)}, got {_short(error.instance)}"
     if rule == "anyOf":
-        kinds = " or ".join(_article(one.get("type", one)) for one in wanted)
+        kinds = " or ".join(_article(one.get("type", one)) for one in cast(list[dict[str, Any]], wanted))
         return f"{where or 'the value'} must be {kinds}, got {_short(error.instance)}"
     return f"{where or 'the value'}: {error.message[:200]}"
 
 
 def _missing(error: ValidationError) -> str:
     assert isinstance(error.instance, dict)
-    absent = [repr(name) for name in error.validator_value if name not in error.instance and repr(name) in error.message]
+    wanted = cast(list[str], error.validator_value)
+    absent = [repr(name) for name in wanted if name not in error.instance and repr(name) in error.message]
     return " and ".join(absent)
 
 

@@ -1,4 +1,4 @@
-"""The `boxwright` command: finds commands by entry point, shows their summaries unimported, and turns errors into messages."""
+"""The `boxwright` command: finds commands by entry point and turns errors into messages."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class ChatModel(Protocol):
 
     @property
     def label(self) -> str:
-        """What must be said wherever its completions show, such as `hand-written`; empty for a model that answers itself."""
+        """What must be said wherever its completions show, such as `hand-written`; often empty."""
 
     async def complete(
         self,

@@ -1,4 +1,4 @@
-"""`litellm/<model>`: any hosted model LiteLLM knows; the teacher's default. LiteLLM is imported on first use: it takes seconds."""
+"""`litellm/<model>`: any hosted model LiteLLM knows; the teacher's default. Imported on first use, which takes seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import openai
 
 from boxwright.errors import ExtraMissing
 from boxwright.models.base import Completion, Request, RequestModel
-from boxwright.models.openai_api import TIMEOUT_SECONDS, as_model_error, read_response, request_body
+from boxwright.models.openai_api import TIMEOUT_SECONDS, as_model_error
+from boxwright.models.wire import read_response, request_body
 
 
 class LiteLlm(RequestModel):
@@ -47,11 +48,11 @@ def import_litellm() -> ModuleType:
     except ModuleNotFoundError as error:
         raise ExtraMissing("a litellm/… model", "teacher") from error
     litellm.suppress_debug_info = True
-    return litellm  # type: ignore[no-any-return]  # litellm is untyped here
+    return litellm
 
 
 def price_per_token(model: str) -> tuple[float, float] | None:
-    """Return the dollars a prompt token and a completion token of the model cost, or None where LiteLLM knows no price."""
+    """Return what a prompt token and a completion token cost in dollars, or None where no price is known."""
     prices = import_litellm().model_cost.get(model)
     if not prices or "input_cost_per_token" not in prices:
         return None

@@ -1,4 +1,4 @@
-"""`ollama/<model>`: a local model through Ollama, the student's default. The context window is asked for, never left to chance."""
+"""`ollama/<model>`: a local model through Ollama, the student's default. The context window is always asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import ollama
 
 from boxwright.errors import ModelError, ModelUnreachable
 from boxwright.models.base import Completion, Message, Request, RequestModel, ToolCall, Usage
-from boxwright.models.openai_api import wire_tool
+from boxwright.models.wire import wire_tool
 
 
 class Ollama(RequestModel):
@@ -42,7 +42,9 @@ class Ollama(RequestModel):
             )
         except ollama.ResponseError as error:
             if error.status_code == 404:
-                raise ModelUnreachable(f"Ollama has no model {self._model!r}; run: ollama pull {self._model}") from error
+                raise ModelUnreachable(
+                    f"Ollama has no model {self._model!r}; run: ollama pull {self._model}"
+                ) from error
             raise ModelError(f"{self.uri}: Ollama answered {error}") from error
         except (httpx.HTTPError, ConnectionError) as error:
             raise ModelUnreachable(

@@ -1,4 +1,4 @@
-"""`recorded/<file>`: completions found again by their request; with a model behind it, also how a run remembers what it asked.
+"""`recorded/<file>`: completions found again by their request. Also how a run remembers what it asked.
 
 The file is JSON lines: a head `{"format": 1, "label": …, "uri": …}`, then rows
 `{"request": digest of the normalised request, "occurrence": from 0, "completions": […]}`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -22,9 +22,9 @@ FORMAT = 1
 
 
 class Recorded(RequestModel):
-    """Replays a recording; where a model stands behind it, asks that for what is missing and records the answer at once.
+    """Replays a recording; a model behind it is asked for what is missing, and its answer recorded at once.
 
-    The n-th time a request is made, the n-th recorded answer to it is given, so a run that is started again gets what it
+    The n-th time a request is made, the n-th recorded answer to it is given: a run that is started again gets what it
     had before it asks for anything new.
 
     Raises:
@@ -90,10 +90,10 @@ class Recorded(RequestModel):
         lines = iter(read_lines(self._path))
         _, head = next(lines, (0, {}))
         if head.get("format") != FORMAT:
-            raise RecordInvalid(f"{self._path} is no recording: its first line must hold \"format\": {FORMAT}")
+            raise RecordInvalid(f'{self._path} is no recording: its first line must hold "format": {FORMAT}')
         for number, row in lines:
             try:
-                completions = [Completion.model_validate(one) for one in row["completions"]]  # type: ignore[union-attr]
+                completions = [Completion.model_validate(one) for one in cast(list[Any], row["completions"])]
                 self._rows[str(row["request"]), int(str(row["occurrence"]))] = completions
             except (KeyError, TypeError, ValueError, ValidationError) as error:
                 raise RecordInvalid(f"{self._path}:{number}: no recorded completion ({error})") from error

@@ -35,7 +35,9 @@ class Rules(RequestModel):
         for name in rank(question, texts):
             arguments = _fill(parameters[name], question)
             if arguments is not None:
-                return Completion(tool_calls=(ToolCall(id="call_0", name=name, arguments=arguments),), finish="tool_calls")
+                return Completion(
+                    tool_calls=(ToolCall(id="call_0", name=name, arguments=arguments),), finish="tool_calls"
+                )
         return Completion(text="No tool applies, and I cannot compute.")
 
 

@@ -1,4 +1,4 @@
-"""Where releases live: a folder per box and version, readable in git; building, publishing, resolving and verifying them."""
+"""Where releases live: a folder per box and version, readable in git."""
 
 from boxwright.registry.build import Built, build, staged
 from boxwright.registry.publish import publish

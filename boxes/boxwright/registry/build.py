@@ -70,7 +70,9 @@ async def build(stage: Path, runner: ToolRunner) -> Built:
     faults = [*described["faults"], *_name_faults(source.name, names), *coverage_faults(examples, names)]
     if faults:
         raise BoxInvalid(f"box {source.title}", faults)
-    (stage / BUILT_FILE).write_text(pretty({"format": 1, "tools": [tool.as_json() for tool in tools]}), encoding="utf-8")
+    (stage / BUILT_FILE).write_text(
+        pretty({"format": 1, "tools": [tool.as_json() for tool in tools]}), encoding="utf-8"
+    )
     (stage / BUILT_FILE).chmod(0o644)
     release = replace(source, tools=tuple(tools), digest=files_digest(stage))
     return Built(release, tuple(examples), tuple(await example_faults(release, examples, runner)))

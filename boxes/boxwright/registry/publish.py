@@ -1,4 +1,4 @@
-"""Publishing: build, run the examples, check the version step, then rename into place. A kill leaves the old state or the new."""
+"""Publishing: build, try, check the version step, rename into place. A kill leaves the old state or the new."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Registry:
             recorded = str(json.loads(record.read_text(encoding="utf-8"))["digest"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RegistryError(
-                f"box {home.name} {version} has no readable record beside it ({error}); publish it instead of copying files"
+                f"box {home.name} {version} has no readable record beside it ({error}); publish it, do not copy files"
             ) from error
         state = self._status(home).get(version, {})
         return read_release(

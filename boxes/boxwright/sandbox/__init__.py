@@ -1,4 +1,4 @@
-"""Where box code runs: the sandboxes, their workers, and the one way to call a tool. Box code never runs in this process."""
+"""Where box code runs: sandboxes, workers, the one way to call a tool. Never in this process."""
 
 from boxwright.sandbox.base import Sandbox, Worker
 from boxwright.sandbox.choice import choose_sandbox

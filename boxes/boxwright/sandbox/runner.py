@@ -1,4 +1,4 @@
-"""The one way to call a tool: arguments checked, a warm worker taken, the result checked. Used by server, build and teacher."""
+"""The one way to call a tool: arguments checked, a warm worker taken, the result checked."""
 
 from __future__ import annotations
 

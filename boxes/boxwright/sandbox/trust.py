@@ -1,4 +1,4 @@
-"""Which releases may run without a real sandbox: those that ship with the product, and those the user trusted by digest."""
+"""Which releases may run without a real sandbox: the product's own, and those a user trusted."""
 
 from __future__ import annotations
 

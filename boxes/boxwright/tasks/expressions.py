@@ -1,4 +1,4 @@
-"""Reads arithmetic expressions as people and models write them, exactly and without `eval`. For the Game of 24 scorer."""
+"""Reads arithmetic expressions as people and models write them, exactly and without `eval`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ LONGEST = 400
 """Characters of one expression."""
 
 _SIGNS = str.maketrans(
-    {"×": "*", "✕": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "∕": "/", "⁄": "/", "−": "-", "–": "-", "—": "-", "＋": "+"}
+    {
+        "×": "*",
+        "✕": "*",
+        "·": "*",
+        "⋅": "*",
+        "∗": "*",
+        "÷": "/",
+        "∕": "/",
+        "⁄": "/",
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "＋": "+",
+    }
     | {"[": "(", "]": ")", "{": "(", "}": ")", "（": "(", "）": ")", "\u00a0": " "}
 )
 _TOKEN = re.compile(r"\s*(?:(\d+)|(\*\*|[-+*/()^])|(FRAC))")
@@ -30,7 +43,7 @@ class Evaluated:
 
 
 def plain_signs(text: str) -> str:
-    """Return the text with typographic and LaTeX signs written plainly: `×` and `\\times` as `*`, any bracket as `(`."""
+    """Return the text with typographic and LaTeX signs written plainly: `×` and `\\times` as `*`, `[` as `(`."""
     text = re.sub(r"\\(?:left|right|big|Big|,|;|!|quad|displaystyle)(?![a-z])", " ", text)
     text = re.sub(r"\\(?:times|cdot|ast)(?![a-z])", "*", text)
     text = re.sub(r"\\div(?![a-z])", "/", text)
@@ -96,10 +109,10 @@ class _Reader:
         if token.isdigit():
             self.numbers.append(int(token))
             return Fraction(int(token))
-        if token == "FRAC":
+        if token == "FRAC":  # noqa: S105  # of arithmetic
             above = self.group(depth)
             return _divide(above, self.group(depth))
-        if token == "(":
+        if token == "(":  # noqa: S105
             self.at -= 1
             return self.group(depth)
         if token in ("**", "^"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations, combinations_with_replacement
 from math import gcd
 from typing import TypeAlias
@@ -51,7 +51,7 @@ def _partners(value: _Ratio) -> Iterator[_Ratio]:
         yield _reduced(n, TARGET * d)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reachable(terms: tuple[_Ratio, ...]) -> frozenset[_Ratio]:
     """Return every value the terms can make, as reduced ratios (fractions.Fraction takes seven times as long)."""
     if len(terms) == 1:

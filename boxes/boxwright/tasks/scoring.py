@@ -95,10 +95,10 @@ def _trimmed(span: str) -> re.Match[str] | None:
 
 
 def _last_boxed(answer: str) -> str | None:
-    *_, start = [match.end() for match in _BOXED.finditer(answer)] or [None]
-    if start is None:
+    starts = [match.end() for match in _BOXED.finditer(answer)]
+    if not starts:
         return None
-    depth = 1
+    start, depth = starts[-1], 1
     for place in range(start, len(answer)):
         depth += {"{": 1, "}": -1}.get(answer[place], 0)
         if depth == 0:

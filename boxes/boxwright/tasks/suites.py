@@ -31,7 +31,9 @@ def load_suite(name: str) -> Suite:
         return _GENERATED[name]()
     path = Path(name)
     if not path.is_file():
-        raise NotFound("suite", name, suite_names(), f"a suite is one of {', '.join(suite_names())} or a tasks.jsonl file")
+        raise NotFound(
+            "suite", name, suite_names(), f"a suite is one of {', '.join(suite_names())} or a tasks.jsonl file"
+        )
     return _read(path)
 
 

@@ -13,8 +13,13 @@ from boxwright_compare.report import as_table, verdict
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo-out"), show_default=True,
-              help="Where everything goes; made anew each time.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo-out"),
+    show_default=True,
+    help="Where everything goes; made anew each time.",
+)
 def demo(out: Path) -> None:
     """Mine a box from ten tasks, publish and serve it, have a student answer twenty others, and compare."""
     console = screen()

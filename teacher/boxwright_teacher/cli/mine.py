@@ -53,7 +53,10 @@ def mine(
     if not tasks:
         raise BadInput(f"suite {loaded.name!r} has no task in the split 'build', and only those may be mined")
     out = notes()
-    out.print(f"{len(tasks)} build tasks of {loaded.name}, teacher {settings.teacher}: {estimate(len(tasks), settings.teacher)}")
+    out.print(
+        f"{len(tasks)} build tasks of {loaded.name}, teacher {settings.teacher}: "
+        f"{estimate(len(tasks), settings.teacher)}"
+    )
     if dry_run:
         screen().print(f"system:\n{prompt('attempt')}\n\nuser:\n{tasks[0].prompt}", markup=False)
         screen().print(f"\nthen, for the draft:\n{prompt('draft', solved='(the kept attempts)')}", markup=False)
@@ -98,6 +101,9 @@ async def _run(
             release = await publish(Path(mined.candidate), registry, runner, record={"mined_from": mined.kept})
         screen().print(f"published {release.title} in {settings.registry_folder}\n{release.digest}", markup=False)
     elif mined.box:
-        screen().print(f"candidate {mined.box}: read {mined.candidate}/tools.py, then publish it with\n"
-                       f"  boxwright boxes publish {mined.candidate}", markup=False)
+        screen().print(
+            f"candidate {mined.box}: read {mined.candidate}/tools.py, then publish it with\n"
+            f"  boxwright boxes publish {mined.candidate}",
+            markup=False,
+        )
     return mined

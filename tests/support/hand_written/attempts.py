@@ -34,7 +34,7 @@ ATTEMPTS: dict[str, list[dict[str, str]]] = {
         {"say": "((3 * 3) + (5 + 10))"},
     ],
     "game24-1-3-6-11": [
-        {"say": "Six times four is 24. (11 - 6 - 1) is 4, but then 3 is left; (11 + 1) * 6 / 3 = 24.\n\n(11 + 1) * 6 / 3"},
+        {"say": "Six times four is 24. (11 - 6 - 1) is 4, but 3 is left; (11 + 1) * 6 / 3 = 24.\n\n(11 + 1) * 6 / 3"},
     ],
     "game24-1-3-8-9": [
         {"say": "I search all ways to combine the numbers, in fractions.", "run": "search"},

@@ -1,23 +1,29 @@
-"""JSON Schemas of a box's tools, derived from their type hints and docstrings. Standard library only; runs in the sandbox.
+"""JSON Schemas of a box's tools, from their hints and docstrings. Standard library only; runs in the sandbox.
 
 The types are JSON's: int, float, str, bool, None, list[T], dict[str, T], Literal, TypedDict and unions of these.
 The same source gives the same schemas under every Python version: docstrings are cleaned, order is the source's.
 """
 
+from __future__ import annotations
+
 import inspect
 import re
 import types
 import typing
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
-SCALARS = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+SCALARS: dict[Any, str] = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
 
 
-def describe(module):
+def describe(module: ModuleType) -> dict[str, Any]:
     """Return the module's public functions as tools, in source order, and every fault found on the way.
 
     The value is {"tools": [{"name", "description", "input_schema", "output_schema"}], "faults": [str]}.
     """
-    tools, faults = [], []
+    tools: list[dict[str, Any]] = []
+    faults: list[str] = []
     for name, function in vars(module).items():
         own = inspect.isfunction(function) and function.__module__ == module.__name__
         if not own or name.startswith("_"):
@@ -31,14 +37,15 @@ def describe(module):
     return {"tools": tools, "faults": faults}
 
 
-def _tool(name, function, faults):
+def _tool(name: str, function: Callable[..., Any], faults: list[str]) -> dict[str, Any]:
     description, notes = _docstring(function.__doc__ or "")
     if not description:
         faults.append(f"{name}: has no docstring; say what the tool does and when to use it")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         faults.append(f"{name}: is async or a generator; tools are plain functions")
     hints = typing.get_type_hints(function)
-    properties, required = {}, []
+    properties: dict[str, Any] = {}
+    required: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
         where = f"{name}: parameter {parameter.name!r}"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
@@ -64,7 +71,7 @@ def _tool(name, function, faults):
     }
 
 
-def _hinted(hints, name, where, faults):
+def _hinted(hints: dict[str, Any], name: str, where: str, faults: list[str]) -> dict[str, Any]:
     if name not in hints:
         faults.append(f"{where} has no type hint")
         return {}
@@ -75,7 +82,7 @@ def _hinted(hints, name, where, faults):
         return {}
 
 
-def _schema(hint):
+def _schema(hint: Any) -> dict[str, Any]:
     """Return the schema of a type hint, or raise TypeError naming what has no JSON form."""
     if hint in SCALARS:
         return {"type": SCALARS[hint]}
@@ -93,10 +100,12 @@ def _schema(hint):
     if typing.is_typeddict(hint):
         fields = {name: _schema(one) for name, one in typing.get_type_hints(hint).items()}
         return _object(fields, [name for name in fields if name in hint.__required_keys__])
-    raise TypeError(f"{_shown(hint)} has no JSON form; use int, float, str, bool, None, list, dict, Literal or TypedDict")
+    raise TypeError(
+        f"{_shown(hint)} has no JSON form; use int, float, str, bool, None, list, dict, Literal or TypedDict"
+    )
 
 
-def _literal(values):
+def _literal(values: tuple[Any, ...]) -> dict[str, Any]:
     kinds = {type(value) for value in values}
     if not kinds <= set(SCALARS):
         raise TypeError(f"Literal{list(values)!r} holds values that are not JSON")
@@ -104,15 +113,15 @@ def _literal(values):
     return {**kind, "enum": list(values)}
 
 
-def _object(properties, required):
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _shown(hint):
-    return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
+def _shown(hint: Any) -> str:
+    return str(getattr(hint, "__name__", "")) or str(hint).replace("typing.", "")
 
 
-def _is_json(value):
+def _is_json(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_json(one) for one in value)
     if isinstance(value, dict):
@@ -120,9 +129,12 @@ def _is_json(value):
     return type(value) in SCALARS and value == value and value not in (float("inf"), float("-inf"))
 
 
-def _docstring(text):
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return the description, with what it returns but no other section, and the notes under Args, by parameter."""
-    description, notes, section, last = [], {}, None, None
+    description: list[str] = []
+    notes: dict[str, str] = {}
+    section: str | None = None
+    last: tuple[str, int] | None = None
     for line in inspect.cleandoc(text).splitlines():
         if re.fullmatch(r"(Args|Arguments|Parameters|Returns|Raises|Yields|Examples?|Notes?):", line.strip()):
             section, last = line.strip().rstrip(":"), None

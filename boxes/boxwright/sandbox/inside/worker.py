@@ -10,6 +10,8 @@ The first line is its configuration; every other one a request with a nonce, whi
   the worker ends, and the host starts another.
 """
 
+from __future__ import annotations
+
 import gc
 import importlib.util
 import json
@@ -20,12 +22,16 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 
-
-def _load(path, name):
+def _load(path: str, name: str) -> Any:
     """Import a file as a module, whatever the import path holds."""
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -38,7 +44,7 @@ LONGEST_MESSAGE = 2000
 SLACK = 4096
 
 
-def main():
+def main() -> None:
     """Serve calls until the host closes the pipe."""
     requests, replies = os.dup(0), os.dup(1)
     quiet = os.open(os.devnull, os.O_RDWR)
@@ -66,7 +72,7 @@ def main():
 class Child:
     """A process forked ahead of its call: it has settled, and waits for one request."""
 
-    def __init__(self, tools, config):
+    def __init__(self, tools: ModuleType, config: dict[str, Any]) -> None:
         self.config = config
         request_read, self.request = os.pipe()
         self.reply, reply_write = os.pipe()
@@ -81,7 +87,7 @@ class Child:
         os.close(request_read)
         os.close(reply_write)
 
-    def answer(self, line, replies):
+    def answer(self, line: bytes, replies: int) -> None:
         """Hand the request over, pass the reply on within the limits, and end the child."""
         nonce = line[: line.index(b" ")]
         deadline = time.monotonic() + self.config["seconds"]
@@ -91,20 +97,22 @@ class Child:
             pass  # the child is gone; what is read below says how
         os.close(self.request)
         reply = self._read(deadline)
-        whole = reply is not None and reply.endswith(b"\n") and reply.startswith(nonce + b" ") and reply.count(b"\n") == 1
-        if whole:  # before the child is ended, which takes longer than many a call
+        if reply is not None and _is_whole(
+            reply, nonce
+        ):  # before the child is ended, which takes longer than many a call
             _write_all(replies, reply)
         os.kill(self.pid, signal.SIGKILL)
         os.close(self.reply)
         _, status = os.waitpid(self.pid, 0)
         if reply is None:
             _write_all(replies, _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds"))
-        elif not whole:
+        elif not _is_whole(reply, nonce):
             _write_all(replies, self._why(nonce, reply, status))
 
-    def _read(self, deadline):
+    def _read(self, deadline: float) -> bytes | None:
         """Return the bytes up to a newline, the end or the limit; None where the deadline came first."""
-        chunks, length = [], 0
+        chunks: list[bytes] = []
+        length = 0
         while length <= self.config["output_bytes"] + SLACK:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.reply], [], [], left)[0]:
@@ -116,7 +124,7 @@ class Child:
                 break
         return b"".join(chunks)
 
-    def _why(self, nonce, reply, status):
+    def _why(self, nonce: bytes, reply: bytes, status: int) -> bytes:
         if len(reply) > self.config["output_bytes"]:
             return _reply(nonce, "limit", f"the result is longer than {self.config['output_bytes']} bytes")
         if reply:
@@ -127,7 +135,11 @@ class Child:
         return _reply(nonce, "failed", f"the call ended without a result ({how})")
 
 
-def _settle(config):
+def _is_whole(reply: bytes, nonce: bytes) -> bool:
+    return reply.endswith(b"\n") and reply.startswith(nonce + b" ") and reply.count(b"\n") == 1
+
+
+def _settle(config: dict[str, Any]) -> None:
     """Give up everything a box has no need of, before its code is imported."""
     bound = config["memory_mb"] << 20
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
@@ -147,18 +159,17 @@ def _settle(config):
     os.chdir(config["scratch"])
 
 
-def _be_child(request, reply, tools, config):
+def _be_child(request: int, reply: int, tools: ModuleType, config: dict[str, Any]) -> None:
     os.setsid()
     os.dup2(request, 3)
     os.dup2(reply, 4)
     os.closerange(5, 64)
     seconds = int(config["seconds"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    filtered = not config["seccomp"]
+    refusal = ""
     if config["seccomp"]:
         try:
             seccomp.before_call()
-            filtered = True
         except seccomp.Unavailable as error:
             refusal = str(error)
     _run(b"", {"op": "call", "tool": "rehearse", "arguments": {}}, _Rehearsal, config["output_bytes"])
@@ -167,13 +178,13 @@ def _be_child(request, reply, tools, config):
         return
     os.close(3)
     nonce, _, body = line.partition(b" ")
-    if not filtered:
+    if refusal:
         _write_all(4, _reply(nonce, "sandbox", refusal))
         return
     _write_all(4, _run(nonce, json.loads(body), tools, config["output_bytes"]))
 
 
-def _run(nonce, request, tools, output_bytes):
+def _run(nonce: bytes, request: dict[str, Any], tools: Any, output_bytes: int) -> bytes:
     """Run one request; returns the reply's bytes."""
     try:
         if request["op"] == "describe":
@@ -199,7 +210,7 @@ class _Rehearsal:
     """Stands in for a box while a child waits: a call touches memory that fork shares, and copying it takes time."""
 
     @staticmethod
-    def rehearse():
+    def rehearse() -> Any:
         return json.loads('{"numbers": [1, 2.5, true, null, "text"]}')
 
 
@@ -207,7 +218,7 @@ class _NotJson(Exception):
     """A result that is not finite JSON."""
 
 
-def _finite(value, depth):
+def _finite(value: Any, depth: int) -> None:
     """Refuse what is not finite JSON: json.dumps would turn tuples into lists and keys into strings."""
     if depth > 100:
         raise _NotJson("the result is nested more than 100 deep")
@@ -229,7 +240,7 @@ def _finite(value, depth):
         raise _NotJson(f"the result holds a {kind.__name__}; results are None, bool, int, float, str, list and dict")
 
 
-def _where(error):
+def _where(error: BaseException) -> str:
     """Return the line of tools.py that raised, for the box's author."""
     trace, line = error.__traceback__, None
     while trace:
@@ -239,7 +250,7 @@ def _where(error):
     return f" (tools.py, line {line})" if line else ""
 
 
-def _sweep(config):
+def _sweep(config: dict[str, Any]) -> None:
     """Kill whatever is left in the sandbox and empty its scratch folder, or end this worker."""
     try:
         if config["own_processes"]:  # a namespace of its own: everybody else in it is a child of the box
@@ -261,12 +272,12 @@ def _sweep(config):
         os._exit(71)
 
 
-def _reply(nonce, kind, message):
+def _reply(nonce: bytes, kind: str, message: str) -> bytes:
     body = json.dumps({"error": kind, "message": message[:LONGEST_MESSAGE]})
     return nonce + b" " + body.encode() + b"\n"
 
 
-def _lines(descriptor):
+def _lines(descriptor: int) -> Iterator[bytes]:
     """Yield lines of bytes, each with its newline."""
     kept = b""
     while True:
@@ -281,11 +292,11 @@ def _lines(descriptor):
         kept = rest
 
 
-def _send(descriptor, value):
+def _send(descriptor: int, value: dict[str, Any]) -> None:
     _write_all(descriptor, json.dumps(value).encode() + b"\n")
 
 
-def _write_all(descriptor, content):
+def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
