@@ -10,6 +10,7 @@ from typing import Any
 
 from boxwright.box.release import Release
 from boxwright.box.validation import check_arguments, check_result
+from boxwright.errors import WorkerLost
 from boxwright.jsontypes import Json
 from boxwright.sandbox.base import Sandbox, Worker
 
@@ -46,8 +47,13 @@ class ToolRunner:
         """
         spec = release.tool(tool)
         check_arguments(spec, arguments)
-        async with self.worker(release) as worker:
-            result = await worker.call(tool, arguments)
+        try:
+            async with self.worker(release) as worker:
+                result = await worker.call(tool, arguments)
+        except WorkerLost:
+            # Perhaps it had died while it was idle. A call leaves nothing behind, so it may be made again, once.
+            async with self.worker(release) as worker:
+                result = await worker.call(tool, arguments)
         check_result(spec, result)
         return result
 

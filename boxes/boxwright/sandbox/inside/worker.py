@@ -18,7 +18,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import sys
 import time
@@ -259,17 +258,26 @@ def _sweep(config: dict[str, Any]) -> None:
                 os.kill(-1, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        while True:
             try:
-                if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                    break
+                while True:  # until every one of them is gone, not only told to go
+                    os.waitpid(-1, 0)
             except ChildProcessError:
-                break
-        with os.scandir(config["scratch"]) as entries:
-            for entry in entries:
-                shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+                pass
+        _wipe(config["scratch"])
     except BaseException:
         os._exit(71)
+
+
+def _wipe(folder: str) -> None:
+    """Empty a folder, whatever modes a call gave to what is in it."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                os.chmod(entry.path, 0o700)
+                _wipe(entry.path)
+                os.rmdir(entry.path)
+            else:
+                os.unlink(entry.path)
 
 
 def _reply(nonce: bytes, kind: str, message: str) -> bytes:
