@@ -34,7 +34,7 @@ async def run_tasks(
     async def one(task: Task) -> None:
         async with turn:
             trajectory = await agent.attempt(task, suite)
-        await asyncio.to_thread(store.append, trajectory)
+        store.append(trajectory)  # at once: another task's error cancels whatever this one would wait for
         done[task.id] = trajectory
         if on_done:
             on_done(trajectory)

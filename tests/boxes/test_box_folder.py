@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from support.boxes import EXAMPLES, write_box
 
 from boxwright.box.examples import Example, coverage_faults, parse_examples
 from boxwright.box.folder import box_files, files_digest
 from boxwright.errors import BoxInvalid
+from support.boxes import EXAMPLES, write_box
 
 
 def test_equal_files_give_equal_digests_wherever_and_whenever_they_lie(tmp_path: Path) -> None:

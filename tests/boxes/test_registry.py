@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from support.boxes import EXAMPLES, TOOLS, write_box
 
 from boxwright.box.skeleton import write_skeleton
 from boxwright.errors import (
@@ -18,6 +17,7 @@ from boxwright.errors import (
 )
 from boxwright.registry import Registry, build, publish, staged
 from boxwright.sandbox import ToolRunner
+from support.boxes import EXAMPLES, TOOLS, write_box
 
 
 async def test_a_skeleton_passes_its_own_tests_and_publishes(
@@ -48,7 +48,11 @@ async def test_publishing_twice_gives_the_same_digest_and_refuses_to_rewrite(
 @pytest.mark.parametrize(
     ("version", "tools", "words"),
     [
-        ("1.0.1", TOOLS.replace("number: int", "count: int").replace("number:", "count:").replace("number", "count"), "removed"),
+        (
+            "1.0.1",
+            TOOLS.replace("number: int", "count: int").replace("number:", "count:").replace("number", "count"),
+            "removed",
+        ),
         ("1.0.1", TOOLS + '\n\ndef half(number: int) -> float:\n    """Halve."""\n    return number / 2\n', "added"),
     ],
 )
@@ -72,11 +76,14 @@ async def test_changed_results_under_the_same_interface_need_a_minor_step(
     tmp_path: Path, registry: Registry, runner: ToolRunner
 ) -> None:
     await publish(write_box(tmp_path / "old"), registry, runner)
-    tools, examples = TOOLS.replace("2 * number", "3 * number"), [
-        {"tool": "double", "arguments": {"number": 1}, "result": 3},
-        {"tool": "double", "arguments": {"number": 2}, "result": 6},
-        EXAMPLES[2],
-    ]
+    tools, examples = (
+        TOOLS.replace("2 * number", "3 * number"),
+        [
+            {"tool": "double", "arguments": {"number": 1}, "result": 3},
+            {"tool": "double", "arguments": {"number": 2}, "result": 6},
+            EXAMPLES[2],
+        ],
+    )
     with pytest.raises(StepTooSmall, match="results changed"):
         await publish(write_box(tmp_path / "patch", tools, examples, version="1.0.1"), registry, runner)
     release = await publish(write_box(tmp_path / "minor", tools, examples, version="1.1.0"), registry, runner)
@@ -94,7 +101,9 @@ async def test_a_box_whose_example_does_not_hold_is_not_published(
 
 
 async def test_a_tool_that_is_not_deterministic_is_found_out(tmp_path: Path, runner: ToolRunner) -> None:
-    tools = '"""x"""\nimport os\n\n\ndef dice(number: int) -> int:\n    """Roll."""\n    return os.urandom(8)[0] * number\n'
+    tools = (
+        '"""x"""\nimport os\n\n\ndef dice(number: int) -> int:\n    """Roll."""\n    return os.urandom(8)[0] * number\n'
+    )
     examples = [
         {"tool": "dice", "arguments": {"number": 1}, "result": 128, "tolerance": 1000},
         {"tool": "dice", "arguments": {"number": 0}, "result": 0},

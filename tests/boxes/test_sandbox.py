@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.boxes import TOOLS, write_box
 
 from boxwright.box import Release
 from boxwright.box.folder import read_release
@@ -25,6 +24,7 @@ from boxwright.sandbox.bubblewrap import Bubblewrap
 from boxwright.sandbox.process import Process
 from boxwright.sandbox.trust import Trust, shipped
 from boxwright.settings import Settings
+from support.boxes import TOOLS, write_box
 
 ODD = '''
 """Tools that misbehave."""
@@ -102,7 +102,7 @@ async def built(folder: Path, runner: ToolRunner, tools: str = ODD, extra: str =
         ("sleep", {"seconds": 30}, ToolLimitReached, "ran over its 1 seconds"),
         ("memory", {"megabytes": 4096}, ToolLimitReached, "memory"),
         ("long", {"length": 2_000_000}, ToolLimitReached, "may have 1000000"),
-        ("wrong", {}, ToolResultInvalid, "must be a whole number, got \"text\""),
+        ("wrong", {}, ToolResultInvalid, 'must be a whole number, got "text"'),
         ("nan", {}, ToolResultInvalid, "finite"),
         ("pair", {}, ToolResultInvalid, "tuple"),
         ("crash", {}, ToolFailed, r"ZeroDivisionError.*tools.py, line"),
@@ -137,9 +137,7 @@ async def test_many_calls_at_once_each_get_their_own_answer(tmp_path: Path, runn
     assert results == [2 * n for n in range(200)]
 
 
-async def test_a_cancelled_call_ends_its_worker_and_another_serves_the_next(
-    tmp_path: Path, runner: ToolRunner
-) -> None:
+async def test_a_cancelled_call_ends_its_worker_and_another_serves_the_next(tmp_path: Path, runner: ToolRunner) -> None:
     release = await built(tmp_path / "box", runner)
     call = asyncio.create_task(runner.call(release, "sleep", {"seconds": 8}))
     await asyncio.sleep(0.3)
@@ -164,14 +162,13 @@ async def test_an_import_that_fails_or_hangs_is_told(
 
 async def test_without_a_real_sandbox_only_trusted_boxes_run(tmp_path: Path) -> None:
     process = Process(Trust(tmp_path / "home"), "install bubblewrap")
-    async with ToolRunner(process) as runner:
-        async with staged(write_box(tmp_path / "box")) as stage:
-            with pytest.raises(SandboxMissing, match="boxwright boxes trust sha256:"):
-                await build(stage, runner)
-            source = read_release(stage)
-            Trust(tmp_path / "home").add(source.digest)
-            async with runner.worker(source) as worker:
-                assert await worker.call("double", {"number": 4}) == 8
+    async with ToolRunner(process) as runner, staged(write_box(tmp_path / "box")) as stage:
+        with pytest.raises(SandboxMissing, match="boxwright boxes trust sha256:"):
+            await build(stage, runner)
+        source = read_release(stage)
+        Trust(tmp_path / "home").add(source.digest)
+        async with runner.worker(source) as worker:
+            assert await worker.call("double", {"number": 4}) == 8
     with pytest.raises(BadInput, match="is no digest"):
         Trust(tmp_path / "home").add("abc")
 

@@ -8,14 +8,14 @@ import os
 from pathlib import Path
 
 import pytest
-from support.boxes import write_box
 
 from boxwright.box.folder import read_release
 from boxwright.errors import ToolFailed, ToolLimitReached, WorkerLost
 from boxwright.sandbox.bubblewrap import Bubblewrap
+from support.boxes import write_box
 
 GOOD = '\n\ndef good() -> str:\n    """Answers."""\n    return "good"\n'
-TRY = '''
+TRY = """
 import ctypes, os, signal, socket, subprocess, sys, threading, time
 
 
@@ -24,7 +24,7 @@ def attempt(action):
         return str(action())
     except BaseException as error:
         return f"refused: {type(error).__name__}: {error}"
-'''
+"""
 # name: (source of `attack`, what its result must start with or hold)
 REFUSED = {
     "reads a host file": ("attempt(lambda: open('/etc/passwd').read())", "No such file"),
@@ -35,12 +35,24 @@ REFUSED = {
     "writes to the root": ("attempt(lambda: open('/escape', 'w'))", "Read-only file system"),
     "writes to /dev/shm": ("attempt(lambda: open('/dev/shm/x', 'w'))", "Read-only file system"),
     "writes to the worker's files": ("attempt(lambda: open('/inside/worker.py', 'a'))", "refused"),
-    "opens an internet socket": ("attempt(lambda: socket.create_connection(('127.0.0.1', 80), 1))", "Operation not permitted"),
-    "opens a raw socket": ("attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))", "Operation not permitted"),
-    "opens a netlink socket": ("attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))", "Operation not permitted"),
+    "opens an internet socket": (
+        "attempt(lambda: socket.create_connection(('127.0.0.1', 80), 1))",
+        "Operation not permitted",
+    ),
+    "opens a raw socket": (
+        "attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))",
+        "Operation not permitted",
+    ),
+    "opens a netlink socket": (
+        "attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))",
+        "Operation not permitted",
+    ),
     "forks": ("attempt(os.fork)", "Operation not permitted"),
     "starts a program": ("attempt(lambda: subprocess.run(['/bin/sh']))", "Operation not permitted"),
-    "replaces itself by a program": ("attempt(lambda: os.execv(sys.executable, ['python']))", "Operation not permitted"),
+    "replaces itself by a program": (
+        "attempt(lambda: os.execv(sys.executable, ['python']))",
+        "Operation not permitted",
+    ),
     "runs a program from memory": (
         "attempt(lambda: os.execve(os.memfd_create('x'), ['x'], {}))",
         "Operation not permitted",
@@ -52,7 +64,7 @@ REFUSED = {
     "opens the first process's memory": ("attempt(lambda: open('/proc/1/mem', 'r+b'))", "Permission denied"),
     "reads its parent's descriptors": ("attempt(lambda: os.listdir(f'/proc/{os.getppid()}/fd'))", "Permission denied"),
     "traces its parent": (
-        "f\"refused: {ctypes.CDLL(None, use_errno=True).ptrace(16, os.getppid(), 0, 0)} {os.strerror(ctypes.get_errno())}\"",
+        'f"refused: {ctypes.CDLL(None, use_errno=True).ptrace(16, os.getppid(), 0, 0)} {os.strerror(ctypes.get_errno())}"',
         "refused: -1 Operation not permitted",
     ),
     "limits its parent": (
@@ -64,7 +76,7 @@ REFUSED = {
         "refused",
     ),
     "makes a namespace": (
-        "f\"refused: {ctypes.CDLL(None, use_errno=True).unshare(0x10000000)} {os.strerror(ctypes.get_errno())}\"",
+        'f"refused: {ctypes.CDLL(None, use_errno=True).unshare(0x10000000)} {os.strerror(ctypes.get_errno())}"',
         "refused: -1 Operation not permitted",
     ),
     "mounts": (
@@ -72,7 +84,7 @@ REFUSED = {
         "refused: -1 Operation not permitted",
     ),
     "sets up io_uring": (
-        "f\"refused: {ctypes.CDLL(None, use_errno=True).syscall(425, 8, ctypes.create_string_buffer(120))} {os.strerror(ctypes.get_errno())}\"",
+        'f"refused: {ctypes.CDLL(None, use_errno=True).syscall(425, 8, ctypes.create_string_buffer(120))} {os.strerror(ctypes.get_errno())}"',
         "refused: -1 Operation not permitted",
     ),
     "becomes root": ("attempt(lambda: os.setuid(0))", "Operation not permitted"),
@@ -131,7 +143,11 @@ async def test_the_environment_holds_nothing_of_the_hosts(
         ("allocates 4 GB", "return str(len(bytearray(4 << 30)))", "ToolLimitReached: the call ran over its memory"),
         ("prints 1 GB", "for _ in range(1024): os.write(1, b'x' * (1 << 20))\nreturn 'printed'", "printed"),
         ("exits", "os._exit(0)", "ToolFailed: the call ended without a result (exit status 0)"),
-        ("kills itself", "os.kill(os.getpid(), signal.SIGKILL)", "ToolFailed: the call ended without a result (signal 9)"),
+        (
+            "kills itself",
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            "ToolFailed: the call ended without a result (signal 9)",
+        ),
         (
             "writes to descriptors 0 to 20",
             "for fd in range(21):\n    try: os.write(fd, b'spoilt\\n')\n    except OSError: pass\nreturn 'done'",
@@ -182,7 +198,10 @@ async def test_a_daemon_that_an_import_leaves_is_killed(sandbox: Bubblewrap, tmp
 
 
 async def test_an_import_that_forks_without_end_is_bounded(sandbox: Bubblewrap, tmp_path: Path) -> None:
-    source = TRY + "made = 0\ntry:\n    for made in range(10000):\n        if os.fork() == 0: time.sleep(60)\nexcept OSError: pass\n"
+    source = (
+        TRY
+        + "made = 0\ntry:\n    for made in range(10000):\n        if os.fork() == 0: time.sleep(60)\nexcept OSError: pass\n"
+    )
     result, after = await play(sandbox, tmp_path / "x", source + attack("return str(made)"), "attack", "good")
     assert int(result) < 100
     assert after == "good"

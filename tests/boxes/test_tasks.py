@@ -103,7 +103,13 @@ def test_no_text_makes_the_scorer_fail(text: str) -> None:
     score(TASK, text)
 
 
-@given(st.recursive(st.integers(1, 13).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda p: f"({p[0]}{p[1]}{p[2]})"), max_leaves=6))
+@given(
+    st.recursive(
+        st.integers(1, 13).map(str),
+        lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda p: f"({p[0]}{p[1]}{p[2]})"),
+        max_leaves=6,
+    )
+)
 def test_the_reader_computes_as_python_does(text: str) -> None:
     assert evaluate(text).value == eval(text)
 
@@ -146,7 +152,9 @@ def test_a_file_of_tasks_is_a_suite(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_a_tasks_file_are_reported(tmp_path: Path) -> None:
-    path = write_tasks(tmp_path / "t.jsonl", {"id": "a"}, "not json", {"id": "", "prompt": "p", "scorer": "magic", "split": "dev"})
+    path = write_tasks(
+        tmp_path / "t.jsonl", {"id": "a"}, "not json", {"id": "", "prompt": "p", "scorer": "magic", "split": "dev"}
+    )
     with pytest.raises(TasksInvalid) as caught:
         load_suite(path)
     assert any(fault.startswith("line 1: prompt") for fault in caught.value.faults)

@@ -6,7 +6,6 @@ The file is JSON lines: a head `{"format": 1, "label": …, "uri": …}`, then r
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -78,8 +77,8 @@ class Recorded(RequestModel):
             prefix=request.prefix,
             logprobs=request.logprobs,
         )
-        row = recording_row(key, occurrence, completions)
-        await asyncio.to_thread(append_line, self._path, row)
+        # At once, in this thread: it is paid for, and a cancelled wait would lose it.
+        append_line(self._path, recording_row(key, occurrence, completions))
         return completions
 
     async def answer_one(self, request: Request, seed: int | None) -> Completion:

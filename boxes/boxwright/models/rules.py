@@ -15,7 +15,7 @@ from boxwright.search import rank
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _RUN = re.compile(rf"{_NUMBER}(?:\s*(?:,\s*and|,|and)\s+{_NUMBER})+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_QUOTED = re.compile(r'"([^"]+)"')
+_TEXT = re.compile(r'"([^"]+)"|(\(*\d[\d.]*(?:\s*[-+*/%]+\s*\(*[\d.]+\)*)+)')
 
 
 class Rules(RequestModel):
@@ -47,7 +47,7 @@ def _fill(schema: dict[str, Any], question: str) -> dict[str, Any] | None:
         "dates": iter(_DATE.findall(question)),
         "lists": iter([re.findall(_NUMBER, match[0]) for match in _RUN.finditer(question)]),
         "numbers": iter(re.findall(_NUMBER, _RUN.sub(" ", _DATE.sub(" ", question)))),
-        "texts": iter([*_QUOTED.findall(question), question]),
+        "texts": iter([quoted or sum_ for quoted, sum_ in _TEXT.findall(question)]),
     }
     arguments = {}
     for name in schema.get("required", ()):

@@ -1,0 +1,239 @@
+"""Models behind the seam: each that speaks HTTP against a real server on loopback, and those that need none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from boxwright.errors import (
+    BadInput,
+    BudgetSpent,
+    ModelError,
+    ModelUnreachable,
+    NotFound,
+    RecordingMiss,
+    RecordInvalid,
+)
+from boxwright.models import Budgeted, Completion, Message, Recorded, Scripted, ToolDefinition, Usage, load_model
+from boxwright.models.scripted import calling
+from boxwright.settings import Settings
+from support.model_server import model_server
+
+ASK = [Message(role="system", content="Be exact."), Message(role="user", content="Add 1, 2 and 3.")]
+TOOL = ToolDefinition(
+    name="adder__add",
+    description="Add numbers up.",
+    parameters={
+        "type": "object",
+        "properties": {"numbers": {"type": "array", "items": {"type": "integer"}, "minItems": 1}},
+        "required": ["numbers"],
+        "additionalProperties": False,
+    },
+)
+CALLED = {"calls": [("adder__add", '{"numbers": [1, 2, 3]}')]}
+DEAD = "http://127.0.0.1:9"
+
+
+async def test_an_openai_server_is_asked_in_its_form_and_read(settings: Settings) -> None:
+    with model_server(lambda _: CALLED) as server:
+        model = load_model(f"openai/tiny@{server.url}/v1", settings)
+        (completion,) = await model.complete(ASK, tools=[TOOL], temperature=0.5, seed=7, max_tokens=99)
+    (request,) = server.requests
+    assert request["path"] == "/v1/chat/completions"
+    assert (request["model"], request["temperature"], request["seed"], request["max_tokens"]) == ("tiny", 0.5, 7, 99)
+    assert request["tools"][0]["function"]["parameters"] == TOOL.parameters
+    assert completion.tool_calls[0].arguments == {"numbers": [1, 2, 3]}
+    assert completion.usage.tokens == 15
+
+
+async def test_an_openai_conversation_with_a_tool_result_goes_back_whole(settings: Settings) -> None:
+    call = calling("adder__add", numbers=[1]).message()
+    result = Message(role="tool", content="1", tool_call_id="call_0", name="adder__add")
+    with model_server(lambda _: {"content": "1"}) as server:
+        await load_model(f"openai/tiny@{server.url}/v1", settings).complete([*ASK, call, result])
+    wire = server.requests[0]["messages"]
+    assert wire[2]["tool_calls"][0]["function"] == {"name": "adder__add", "arguments": '{"numbers": [1]}'}
+    assert wire[3] == {"role": "tool", "content": "1", "tool_call_id": "call_0"}
+
+
+async def test_arguments_that_are_not_json_are_kept_as_a_fault(settings: Settings) -> None:
+    with model_server(lambda _: {"calls": [("adder__add", '{"numbers": [1,')]}) as server:
+        (completion,) = await load_model(f"openai/t@{server.url}/v1", settings).complete(ASK)
+    assert "not JSON" in completion.tool_calls[0].fault
+
+
+async def test_a_prefix_starts_the_answer_and_several_completions_take_several_seeds(settings: Settings) -> None:
+    with model_server(lambda _: {"content": " world"}) as server:
+        model = load_model(f"openai/t@{server.url}/v1", settings)
+        completions = await model.complete(ASK, n=3, seed=10, prefix="Hello")
+    assert [one.text for one in completions] == ["Hello world"] * 3
+    assert sorted(request["seed"] for request in server.requests) == [10, 11, 12]
+    assert server.requests[0]["messages"][-1] == {"role": "assistant", "content": "Hello"}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "key was refused"), (404, "no such model"), (400, "context length")]
+)
+async def test_refusals_of_an_openai_server_say_what_to_do(settings: Settings, status: int, words: str) -> None:
+    body = {"error": {"message": "context length exceeded", "type": "x", "code": "y"}}
+    with (
+        model_server(lambda _: {"status": status, "body": body}) as server,
+        pytest.raises(ModelError, match=words),
+    ):
+        await load_model(f"openai/t@{server.url}/v1", settings).complete(ASK)
+
+
+async def test_no_server_is_told_as_such(settings: Settings) -> None:
+    with pytest.raises(ModelUnreachable, match="is the server running"):
+        await load_model(f"openai/t@{DEAD}/v1", settings).complete(ASK)
+    unreachable = settings.model_copy(update={"ollama_url": DEAD})
+    with pytest.raises(ModelUnreachable, match="ollama serve"):
+        await load_model("ollama/qwen3:8b", unreachable).complete(ASK)
+
+
+async def test_ollama_is_asked_for_its_context_and_keeps_the_whole_schema(settings: Settings) -> None:
+    with model_server(lambda _: CALLED) as server:
+        model = load_model("ollama/qwen3:8b", settings.model_copy(update={"ollama_url": server.url}))
+        (completion,) = await model.complete(ASK, tools=[TOOL], seed=3)
+    (request,) = server.requests
+    assert request["path"] == "/api/chat"
+    assert request["options"] == {"num_ctx": 16384, "temperature": 0.0, "num_predict": 4096, "seed": 3}
+    sent = request["tools"][0]["function"]["parameters"]
+    assert sent["properties"]["numbers"]["items"] == {"type": "integer"}
+    assert sent["required"] == ["numbers"]
+    assert completion.tool_calls[0].arguments == {"numbers": [1, 2, 3]}
+    assert completion.usage == Usage(prompt_tokens=10, completion_tokens=5, seconds=completion.usage.seconds)
+
+
+async def test_ollama_without_the_model_says_how_to_get_it(settings: Settings) -> None:
+    missing = {"status": 404, "body": {"error": "model 'qwen3:8b' not found"}}
+    with (
+        model_server(lambda _: missing) as server,
+        pytest.raises(ModelUnreachable, match="run: ollama pull qwen3:8b"),
+    ):
+        await load_model("ollama/qwen3:8b", settings.model_copy(update={"ollama_url": server.url})).complete(ASK)
+
+
+async def test_a_prompt_that_filled_ollamas_context_is_never_silent(settings: Settings) -> None:
+    with model_server(lambda _: {"content": "?", "prompt_tokens": 16384}) as server:
+        model = load_model("ollama/q", settings.model_copy(update={"ollama_url": server.url}))
+        with pytest.raises(ModelError, match="BOXWRIGHT_CONTEXT_TOKENS"):
+            await model.complete(ASK)
+
+
+@pytest.mark.extended
+@pytest.mark.filterwarnings("ignore")  # litellm's own
+async def test_litellm_reaches_a_provider_and_counts_what_it_cost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("litellm", reason="the extra teacher is not installed")
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    with model_server(lambda _: CALLED) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
+        (completion,) = await load_model("litellm/gpt-4o", settings).complete(ASK, tools=[TOOL])
+    assert server.requests[0]["key"] == "Bearer test-key"
+    assert completion.tool_calls[0].arguments == {"numbers": [1, 2, 3]}
+    assert completion.usage.dollars > 0
+    refused = {"status": 401, "body": {"error": {"message": "bad key", "code": "invalid_api_key"}}}
+    with model_server(lambda _: refused) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
+        with pytest.raises(ModelUnreachable, match="key was refused"):
+            await load_model("litellm/gpt-4o", settings).complete(ASK)
+
+
+async def test_a_recording_gives_each_request_its_answers_in_turn(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    recording = Recorded(path, Scripted(["first", "second", "other"]))
+    other = [Message(role="user", content="other")]
+    asked = [ASK, ASK, other]
+    told = [(await recording.complete(one))[0].text for one in asked]
+    replay = Recorded(path)
+    assert [(await replay.complete(one))[0].text for one in asked] == told == ["first", "second", "other"]
+    assert replay.label == "scripted"
+    with pytest.raises(RecordingMiss, match="answer 3"):
+        await replay.complete(ASK)
+    with pytest.raises(RecordingMiss, match="Add 1, 2 and 3"):
+        await replay.complete(ASK, temperature=1.0)
+
+
+async def test_call_ids_do_not_matter_to_a_recording(tmp_path: Path) -> None:
+    def conversation(call_id: str) -> list[Message]:
+        call = calling("f").tool_calls[0].model_copy(update={"id": call_id})
+        return [
+            *ASK,
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content="1", tool_call_id=call_id, name="f"),
+        ]
+
+    await Recorded(tmp_path / "r.jsonl", Scripted(["done"])).complete(conversation("call_a8f"))
+    (completion,) = await Recorded(tmp_path / "r.jsonl").complete(conversation("another"))
+    assert completion.text == "done"
+
+
+async def test_a_torn_last_row_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    await Recorded(path, Scripted(["kept"])).complete(ASK)
+    with path.open("a") as stream:
+        stream.write('{"request": "sha256:ab", "occ')
+    with pytest.warns(UserWarning, match="torn line"):
+        again = Recorded(path, Scripted(["new"]))
+    assert (await again.complete(ASK))[0].text == "kept"
+    assert (await again.complete(ASK))[0].text == "new"
+    with pytest.warns(UserWarning, match="torn line"):
+        whole = Recorded(path)
+    assert [(await whole.complete(ASK))[0].text for _ in range(2)] == ["kept", "new"]
+
+
+def test_what_is_no_recording_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"some": "row"}\n')
+    with pytest.raises(RecordInvalid, match="no recording"):
+        Recorded(tmp_path / "x.jsonl")
+    with pytest.raises(RecordInvalid, match="there is no recording"):
+        Recorded(tmp_path / "y.jsonl")
+    (tmp_path / "z.jsonl").write_text('{"format": 1}\n{"request": "a"}\n')
+    with pytest.raises(RecordInvalid, match=":2"):
+        Recorded(tmp_path / "z.jsonl")
+
+
+async def test_a_budget_stops_before_the_next_request() -> None:
+    costly = Completion(text="x", usage=Usage(prompt_tokens=60, completion_tokens=40, dollars=0.4))
+    model = Budgeted(Scripted([costly] * 5), dollars=1.0, tokens=250)
+    for _ in range(3):
+        await model.complete(ASK)
+    with pytest.raises(BudgetSpent, match="--budget-usd"):
+        await model.complete(ASK)
+    assert model.spent.tokens == 300
+
+
+async def test_rules_calls_the_tool_that_shares_words_and_answers_with_its_result(settings: Settings) -> None:
+    model = load_model("rules", settings)
+    other = TOOL.model_copy(update={"name": "dates__weekday", "description": "The weekday of a date."})
+    (completion,) = await model.complete(ASK, tools=[other, TOOL])
+    assert (completion.tool_calls[0].name, completion.tool_calls[0].arguments) == ("adder__add", {"numbers": [1, 2, 3]})
+    (answer,) = await model.complete([*ASK, Message(role="tool", content="6", tool_call_id="c", name="adder__add")])
+    assert answer.text == "6"
+    (bare,) = await model.complete(ASK)
+    assert "No tool applies" in bare.text
+    assert "not a language model" in model.label
+
+
+def test_a_uri_that_names_no_model_says_how_to_write_one(settings: Settings) -> None:
+    with pytest.raises(NotFound, match="did you mean 'ollama'"):
+        load_model("olama/qwen3", settings)
+    with pytest.raises(BadInput, match="names no model"):
+        load_model("ollama/", settings)
+    with pytest.raises(BadInput, match="lacks its server's address"):
+        load_model("openai/gpt", settings)
+
+
+async def test_a_script_runs_out_loudly() -> None:
+    with pytest.raises(ModelError, match="end after 0"):
+        await Scripted([]).complete(ASK)
+
+
+def test_the_shipped_recording_says_that_it_is_hand_written() -> None:
+    from importlib import resources
+
+    path = resources.files("boxwright_compare").joinpath("fixtures", "teacher.hand-written.jsonl")
+    head = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    assert head["label"] == "hand-written"
