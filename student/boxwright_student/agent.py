@@ -18,8 +18,8 @@ from boxwright_student.toolset import ToolOutcome, Toolset, unknown_tool
 Ended = Literal["answered", "steps", "tokens", "seconds", "repetition", "model-error"]
 SYSTEM = (
     "You solve tasks. When a tool computes something the task needs, call it instead of computing yourself, and use "
-    "its result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on its own. "
-    "If no tool applies, answer as well as you can, or say what you could not do."
+    "its result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on "
+    "its own. If no tool applies, answer as well as you can, or say what you could not do."
 )
 MOST_SAME_CALLS = 2
 """A call made more often than this, with the same arguments, ends the attempt."""

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ async def test_a_tool_that_is_not_deterministic_is_found_out(tmp_path: Path, run
     tools = (
         '"""x"""\nimport os\n\n\ndef dice(number: int) -> int:\n    """Roll."""\n    return os.urandom(8)[0] * number\n'
     )
-    examples = [
+    examples: list[dict[str, Any]] = [
         {"tool": "dice", "arguments": {"number": 1}, "result": 128, "tolerance": 1000},
         {"tool": "dice", "arguments": {"number": 0}, "result": 0},
         {"tool": "dice", "arguments": {"number": "x"}, "raises": "whole number"},

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -33,12 +34,12 @@ def server(settings: Settings, sandbox: Bubblewrap) -> FastMCP:
 
 
 @pytest.fixture(params=ERAS)
-async def client(server: FastMCP, request: pytest.FixtureRequest) -> AsyncIterator[Client]:
+async def client(server: FastMCP, request: pytest.FixtureRequest) -> AsyncIterator[Client[Any]]:
     async with Client(server, mode=request.param) as client:
         yield client
 
 
-async def test_tools_are_listed_with_schemas_annotations_version_and_digest(client: Client) -> None:
+async def test_tools_are_listed_with_schemas_annotations_version_and_digest(client: Client[Any]) -> None:
     tools = {tool.name: tool for tool in await client.list_tools()}
     assert set(tools) >= {SOLVE, "game_of_24__check", "calculator__evaluate", "dates__weekday"}
     solve = tools[SOLVE]
@@ -50,7 +51,7 @@ async def test_tools_are_listed_with_schemas_annotations_version_and_digest(clie
     assert solve.meta["boxwright"]["digest"].startswith("sha256:")
 
 
-async def test_results_are_structured_and_readable(client: Client) -> None:
+async def test_results_are_structured_and_readable(client: Client[Any]) -> None:
     plain = await client.call_tool(SOLVE, {"numbers": [3, 3, 8, 8]})
     assert (plain.data, plain.content[0].text) == ("8 / (3 - 8 / 3)", "8 / (3 - 8 / 3)")  # type: ignore[union-attr]
     structured = await client.call_tool("calculator__evaluate", {"expression": "1/3+1/3"})
@@ -70,7 +71,7 @@ async def test_results_are_structured_and_readable(client: Client) -> None:
         ("", {}, "no tool ''"),
     ],
 )
-async def test_a_bad_call_is_told_what_to_change(client: Client, name: str, arguments: object, words: str) -> None:
+async def test_a_bad_call_is_told_what_to_change(client: Client[Any], name: str, arguments: object, words: str) -> None:
     result = await client.call_tool(name, arguments, raise_on_error=False)  # type: ignore[arg-type]
     assert result.is_error
     text = result.content[0].text  # type: ignore[union-attr]

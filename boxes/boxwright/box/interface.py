@@ -1,4 +1,4 @@
-"""What changed between two releases' interfaces, and the version step it needs at least. Compares schemas, runs nothing.
+"""What changed between two releases' interfaces, and the least version step for it. Compares schemas, runs nothing.
 
 Arguments are judged contravariantly and results covariantly: a release may accept more and return less than the one
 before, and whoever called that one is served as before.

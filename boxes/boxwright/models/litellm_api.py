@@ -1,4 +1,4 @@
-"""`litellm/<model>`: any hosted model LiteLLM knows; the teacher's default. Imported on first use, which takes seconds."""
+"""`litellm/<model>`: any hosted model LiteLLM knows; the teacher's default. Imported late: it takes seconds."""
 
 from __future__ import annotations
 
