@@ -44,10 +44,14 @@ def append_line(path: Path, row: JsonObject) -> None:
         BadInput: The file cannot be written.
     """
     line = json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        content = line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as models break off in: escaped, it is still JSON
+        content = json.dumps(row, allow_nan=False).encode() + b"\n"
     with writable(path.parent), locked(path), path.open("ab+") as stream:
         if stream.seek(0, os.SEEK_END) and _last_byte(path) != b"\n":
             stream.write(b"\n")
-        stream.write(line.encode())
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
 

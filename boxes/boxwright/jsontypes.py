@@ -37,6 +37,13 @@ def pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _near(left: float, right: float, tolerance: float) -> bool:
+    try:
+        return abs(left - right) <= tolerance * max(1.0, abs(left), abs(right))
+    except OverflowError:  # integers beyond any float
+        return False
+
+
 def same(left: Json, right: Json, tolerance: float = 0.0) -> bool:
     """Say whether two JSON values are equal, numbers within a tolerance (absolute or relative, whichever is wider).
 
@@ -45,7 +52,7 @@ def same(left: Json, right: Json, tolerance: float = 0.0) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, int | float) and isinstance(right, int | float):
-        return left == right or abs(left - right) <= tolerance * max(1.0, abs(left), abs(right))
+        return left == right or _near(left, right, tolerance)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(same(a, b, tolerance) for a, b in zip(left, right, strict=True))
     if isinstance(left, dict) and isinstance(right, dict):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from boxwright.errors import BadInput
 
 SandboxChoice = Literal["auto", "bubblewrap", "process"]
 
@@ -40,7 +43,25 @@ class Settings(BaseSettings):
     budget_tokens: int = Field(default=2_000_000, ge=0)
     """What a run may use, in tokens, before it stops cleanly."""
 
+    def __init__(self, **values: Any) -> None:
+        """Read the environment; the values given go before it.
+
+        Raises:
+            BadInput: A variable holds what its setting cannot be.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            faults = [
+                f"BOXWRIGHT_{str(one['loc'][0]).upper()}={one['input']!r}: {one['msg']}" for one in error.errors()
+            ]
+            raise BadInput("; ".join(faults)) from error
+
     @property
     def registry_folder(self) -> Path:
         """The folder of the user's registry."""
         return self.registry or self.home / "registry"
+
+
+def _fault(error: ErrorDetails) -> str:
+    return f"BOXWRIGHT_{str(error['loc'][0]).upper()}={error['input']!r}: {error['msg']}"

@@ -45,6 +45,8 @@ class Trajectory(BaseModel):
     act_language: ActLanguage = "tool-calls"
     tools: tuple[str, ...] = ()
     """Names of the tools that were mounted."""
+    toolset: str = ""
+    """Digest of these tools: their schemas and the releases they come from."""
     usage: Usage
     started: datetime = Field(default_factory=lambda: datetime.now(UTC))
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from boxwright.errors import CallerMustHandle
+from boxwright.errors import BadInput, CallerMustHandle
+from boxwright.files import write_atomically
 from boxwright.models import ChatModel, load_model
 from boxwright.registry import Registry, publish
 from boxwright.sandbox import Sandbox, ToolRunner, choose_sandbox
@@ -27,6 +28,7 @@ from boxwright_student.mcp_tools import box_server
 from boxwright_teacher.mine import Mined, Miner
 from boxwright_teacher.run_folder import RunFolder
 
+MARK = ".boxwright-demo"
 RECORDING = "teacher.hand-written.jsonl"
 BUILD_TASKS, DEV_TASKS = 10, 20
 STUDENT = "rules"
@@ -51,10 +53,11 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
     """Run the chain into a fresh folder, telling each step on the console.
 
     Raises:
+        BadInput: The folder holds something else.
         CallerMustHandle: A link of the chain did not hold; the message says which.
     """
     started = time.monotonic()
-    shutil.rmtree(out, ignore_errors=True)
+    _start_anew(out)
     settings = settings.model_copy(update={"registry": out / "registry", "library": False})
     sandbox = choose_sandbox(settings)
     say = console.print
@@ -80,6 +83,15 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
     ]
     files = write_report(paired, f"Demo: game24, {DEV_TASKS} dev tasks", out, remarks)
     return DemoResult(mined, paired, files, time.monotonic() - started)
+
+
+def _start_anew(out: Path) -> None:
+    """Empty the folder if it is an earlier demo's; anything else in it is somebody's own."""
+    mark = out / MARK
+    if out.exists() and not mark.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{str(out)!r} is there and is not an earlier demo's; choose another folder with --out")
+    shutil.rmtree(out, ignore_errors=True)
+    write_atomically(mark, "Made by `boxwright demo`, which empties this folder when it is run again.\n")
 
 
 async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Settings, console: Console) -> Mined:

@@ -35,7 +35,7 @@ def create_server(settings: Settings, boxes: Sequence[str] = ()) -> FastMCP:
     """
     registry, runner = open_registry(settings), ToolRunner(choose_sandbox(settings))
     for name in boxes:
-        registry.resolve(name)
+        registry.releases(name)
     provider = RegistryProvider(registry, runner, boxes)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -13,10 +14,11 @@ from fastmcp.tools.base import ToolResult
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp_types import CallToolRequestParams, SubscriptionsListenRequestParams
 
-from boxwright.errors import ToolUnknown
+from boxwright.errors import BoxwrightError, ToolUnknown
 from boxwright_server.errors import to_mcp_error
 from boxwright_server.provider import RegistryProvider
 
+logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often the registry is looked at for new or yanked releases."""
 
@@ -33,6 +35,8 @@ class NearMisses(Middleware):
         """See `Middleware.on_call_tool`."""
         try:
             return await call_next(context)
+        except BoxwrightError as error:  # the release that was asked for cannot be read
+            raise to_mcp_error(error) from error
         except NotFoundError as error:
             raise to_mcp_error(ToolUnknown(self._provider.why_unknown(context.message.name))) from error
 
@@ -59,7 +63,11 @@ async def announcing(provider: RegistryProvider, bus: InMemorySubscriptionBus) -
         served = provider.state()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            now = provider.state()
+            try:
+                now = provider.state()
+            except BoxwrightError as error:
+                logger.warning("the registry could not be read: %s", error)
+                continue
             if now != served:
                 served = now
                 await bus.publish(ToolsListChanged())

@@ -16,7 +16,7 @@ from mcp_types import ToolAnnotations
 from pydantic import PrivateAttr
 
 from boxwright.box import Release, ToolSpec
-from boxwright.errors import BoxwrightError, NotFound, did_you_mean, near_misses
+from boxwright.errors import BoxwrightError, did_you_mean, near_misses
 from boxwright.jsontypes import canonical
 from boxwright.registry import Registry
 from boxwright.sandbox import ToolRunner
@@ -79,15 +79,23 @@ class RegistryProvider(Provider):
 
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """Return the input schema of a served tool, or None where there is none of that name."""
-        tool = self._find(name, None)
+        try:
+            tool = self._find(name, None)
+        except BoxwrightError:
+            return None  # the call itself says what is wrong
         return tool.parameters if tool else None
 
     def why_unknown(self, name: str) -> str:
         """Return what to say of a tool or version that is not served."""
         releases = [one for one in self._registry.current() if not self._only or one.name in self._only]
         served = [release.served(spec) for release in releases for spec in release.tools]
+        versions = self._registry.versions(name.partition("__")[0])
+        try:
+            for version in versions:
+                self._registry.get(name.partition("__")[0], version)
+        except BoxwrightError as error:
+            return str(error)
         if name in served:
-            versions = self._registry.versions(name.partition("__")[0])
             return f"tool {name!r} has no such version; the versions of its box are {', '.join(versions)}"
         return f"no tool {name!r} is served{did_you_mean(near_misses(name, served))}"
 
@@ -99,12 +107,11 @@ class RegistryProvider(Provider):
         box, _, tool = name.partition("__")
         if self._only and box not in self._only:
             return None
-        try:
-            releases = self._registry.releases(box)
-        except NotFound:
-            return None
-        for release in reversed(releases):
-            if release.lifecycle == "yanked" or (version is not None and not version.matches(release.version)):
+        for number in reversed(self._registry.versions(box)):
+            if version is not None and not version.matches(number):
+                continue
+            release = self._registry.get(box, number)
+            if release.lifecycle == "yanked":
                 continue
             specs = {spec.name: spec for spec in release.tools}
             return self._tool(release, specs[tool]) if tool in specs else None

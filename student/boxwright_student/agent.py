@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from boxwright.errors import BudgetSpent, ModelError, RecordingMiss
-from boxwright.jsontypes import canonical
+from boxwright.errors import BudgetSpent, ModelError, ModelUnreachable, RecordingMiss
 from boxwright.models import ChatModel, Completion, Message, ToolCall, Usage
 from boxwright.tasks import Task, score
 from boxwright.traces import Trajectory
@@ -67,6 +66,7 @@ class Agent:
 
         Raises:
             BudgetSpent: The model's budget was used up; the attempt is void.
+            ModelUnreachable: The model's server, the model or the key is not there.
             RecordingMiss: A replayed model was asked for what it does not hold.
             CallerMustHandle: The tools cannot be reached.
         """
@@ -81,8 +81,15 @@ class Agent:
             model=self._model.uri,
             label=self._model.label,
             tools=tuple(tool.name for tool in self._tools.definitions),
+            toolset=self._tools.digest,
             usage=attempt.usage,
         )
+
+    def did(self, trajectory: Trajectory, task: Task, suite: str) -> bool:
+        """Say whether a kept trajectory is this agent's attempt at the task as it stands, and ended by itself."""
+        asked = (trajectory.suite, trajectory.task, trajectory.prompt) == (suite, task.id, task.prompt)
+        same = (trajectory.model, trajectory.toolset) == (self._model.uri, self._tools.digest)
+        return asked and same and trajectory.ended != "model-error"
 
     async def attempt(self, task: Task, suite: str = "", *, first_words: str = "") -> Trajectory:
         """Attempt a task and score the answer; raises as `run`."""
@@ -98,12 +105,15 @@ class Agent:
         return trajectory.model_copy(update=scored)
 
     async def _loop(self, attempt: _Attempt, first_words: str) -> tuple[Ended, str]:
-        deadline = time.monotonic() + self._bounds.seconds
+        deadline = asyncio.get_running_loop().time() + self._bounds.seconds
         for step in range(self._bounds.steps):
             try:
-                completion = await self._complete(attempt, first_words if step == 0 else "")
-            except (BudgetSpent, RecordingMiss):
-                raise
+                async with asyncio.timeout_at(deadline):
+                    completion = await self._complete(attempt, first_words if step == 0 else "")
+            except TimeoutError:
+                return "seconds", f"{self._bounds.seconds:g} seconds"
+            except (BudgetSpent, ModelUnreachable, RecordingMiss):
+                raise  # the next attempt would fare no better
             except ModelError as error:
                 return "model-error", str(error)
             attempt.add(completion.message())
@@ -112,14 +122,12 @@ class Agent:
                 attempt.answer = completion.text.strip() or None
                 return "answered", ""
             for call in completion.tool_calls:
-                attempt.same[call.name, canonical(call.arguments)] += 1
+                attempt.same[call.name, repr(call.arguments)] += 1
                 await self._act(attempt, call)
             if max(attempt.same.values()) > MOST_SAME_CALLS:
                 return "repetition", f"the same call was made {MOST_SAME_CALLS + 1} times"
             if attempt.usage.tokens >= self._bounds.tokens:
                 return "tokens", f"{attempt.usage.tokens} tokens, of {self._bounds.tokens}"
-            if time.monotonic() >= deadline:
-                return "seconds", f"{self._bounds.seconds:g} seconds"
         return "steps", f"{self._bounds.steps} steps"
 
     async def _complete(self, attempt: _Attempt, prefix: str) -> Completion:

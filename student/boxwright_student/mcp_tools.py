@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -15,13 +16,16 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, Tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boxwright.errors import BadInput, CallerMustHandle
+from boxwright.jsontypes import digest
 from boxwright.models import ToolDefinition
 from boxwright_student.toolset import ToolOutcome
 
+START_SECONDS = 60.0
+"""How long a server may take to start and list its tools."""
 CALL_SECONDS = 660.0
 """A little more than the longest limit a box may have."""
 
@@ -68,8 +72,12 @@ def read_mcp_json(path: Path) -> dict[str, ServerEntry]:
 class McpTools:
     """The tools of connected servers. A name that two servers give gets the server's name in front."""
 
-    def __init__(self, clients: dict[str, Client], definitions: dict[str, tuple[str, ToolDefinition]]) -> None:
+    def __init__(
+        self, clients: dict[str, Client], definitions: dict[str, tuple[str, ToolDefinition]], digest: str
+    ) -> None:
         self._clients, self._definitions = clients, definitions
+        self.digest = digest
+        """Over the tools as their servers list them, releases and all."""
 
     @property
     def definitions(self) -> Sequence[ToolDefinition]:
@@ -84,7 +92,7 @@ class McpTools:
         server, definition = self._definitions[name]
         try:
             result = await self._clients[server].call_tool(definition.name, arguments)
-        except MCPError as error:
+        except (MCPError, RuntimeError) as error:  # RuntimeError: a result that breaks the tool's own schema
             return ToolOutcome(f"the server refused the call: {error}", failed=True)
         return ToolOutcome(_text(result), failed=bool(result.is_error))
 
@@ -96,20 +104,33 @@ async def connect(servers: dict[str, ServerEntry]) -> AsyncIterator[McpTools]:
     Raises:
         CallerMustHandle: A server cannot be started or reached.
     """
-    async with AsyncExitStack() as stack:
-        clients: dict[str, Client] = {}
-        definitions: dict[str, tuple[str, ToolDefinition]] = {}
-        for name, entry in servers.items():
-            try:
-                clients[name] = await stack.enter_async_context(_client(entry))
-                listed = await _list_all(clients[name])
-            except (OSError, MCPError, ExceptionGroup) as error:
-                what = entry.url or " ".join([str(entry.command), *entry.args])
-                raise CallerMustHandle(f"cannot reach the MCP server {name!r} ({what}): {_root(error)}") from error
-            for tool in listed:
-                shown = tool.name if tool.name not in definitions else f"{name}__{tool.name}"
-                definitions[shown] = (name, tool)
-        yield McpTools(clients, definitions)
+    try:
+        async with AsyncExitStack() as stack:
+            clients: dict[str, Client] = {}
+            definitions: dict[str, tuple[str, ToolDefinition]] = {}
+            identity: list[object] = []
+            for name, entry in servers.items():
+                clients[name], listed = await _enter(stack, name, entry)
+                for tool in listed:
+                    shown = tool.name if tool.name not in definitions else f"{name}__{tool.name}"
+                    definitions[shown] = (name, _definition(tool))
+                    identity.append([shown, tool.description, tool.input_schema, (tool.meta or {}).get("boxwright")])
+            yield McpTools(clients, definitions, digest(identity))
+    except ExceptionGroup as group:  # the clients' task groups wrap whatever is raised while they are open
+        error = _root(group)
+        raise (error if isinstance(error, Exception) else group) from group
+
+
+async def _enter(stack: AsyncExitStack, name: str, entry: ServerEntry) -> tuple[Client, list[Tool]]:
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            client = await stack.enter_async_context(_client(entry))
+            return client, await _list_all(client)
+    except (OSError, MCPError, ExceptionGroup) as error:
+        what = entry.url or " ".join([str(entry.command), *entry.args])
+        why = _root(error)
+        said = f"no answer within {START_SECONDS:g} seconds" if isinstance(why, TimeoutError) else why
+        raise CallerMustHandle(f"cannot reach the MCP server {name!r} ({what}): {said}") from error
 
 
 def _client(entry: ServerEntry) -> Client:
@@ -121,15 +142,12 @@ def _client(entry: ServerEntry) -> Client:
     return Client(parameters, read_timeout_seconds=CALL_SECONDS)
 
 
-async def _list_all(client: Client) -> list[ToolDefinition]:
-    found: list[ToolDefinition] = []
+async def _list_all(client: Client) -> list[Tool]:
+    found: list[Tool] = []
     cursor: str | None = None
     while True:
         page = await client.list_tools(cursor=cursor)
-        found += [
-            ToolDefinition(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
-            for tool in page.tools
-        ]
+        found += page.tools
         cursor = page.next_cursor
         if not cursor:
             return found
@@ -142,7 +160,11 @@ def _text(result: CallToolResult) -> str:
     return json.dumps(result.structured_content) if result.structured_content else "(no text)"
 
 
-def _root(error: BaseException) -> str:
+def _definition(tool: Tool) -> ToolDefinition:
+    return ToolDefinition(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+
+
+def _root(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    return error

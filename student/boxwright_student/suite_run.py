@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from boxwright.errors import BoxwrightError
 from boxwright.tasks import Task
 from boxwright.traces import TraceStore, Trajectory
 from boxwright_student.agent import Agent
@@ -21,20 +22,30 @@ async def run_tasks(
 ) -> list[Trajectory]:
     """Attempt each task once and return the trajectories in the tasks' order, those of an earlier run among them.
 
-    An attempt that ended in an error of the model is kept in the store but tried again.
+    An attempt of an earlier run counts if it was at the same prompt, with the same model and the same tools, and did
+    not end in an error of the model. The first error stops what has not begun.
 
     Raises:
         BudgetSpent: The model's budget was used up; what was done is in the store.
-        CallerMustHandle: The tools or the store cannot be reached.
+        CallerMustHandle: The model, the tools or the store cannot be reached.
     """
-    wanted = {task.id for task in tasks}
-    done = {one.task: one for one in store.read() if one.task in wanted and one.ended != "model-error"}
+    by_id = {task.id: task for task in tasks}
+    kept = [one for one in store.read() if one.task in by_id and agent.did(one, by_id[one.task], suite)]
+    done = {one.task: one for one in kept}
     turn = asyncio.Semaphore(concurrency)
+    errors: list[BoxwrightError] = []
 
     async def one(task: Task) -> None:
         async with turn:
-            trajectory = await agent.attempt(task, suite)
-        store.append(trajectory)  # at once: another task's error cancels whatever this one would wait for
+            if errors:
+                return
+            try:
+                trajectory = await agent.attempt(task, suite)
+            except BoxwrightError as error:
+                # Attempts under way come to their own end: what they asked for is paid.
+                errors.append(error)
+                return
+        store.append(trajectory)
         done[task.id] = trajectory
         if on_done:
             on_done(trajectory)
@@ -42,11 +53,7 @@ async def run_tasks(
     for trajectory in list(done.values()):
         if on_done:
             on_done(trajectory)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for task in tasks:
-                if task.id not in done:
-                    group.create_task(one(task))
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+    await asyncio.gather(*(one(task) for task in tasks if task.id not in done))
+    if errors:
+        raise errors[0]
     return [done[task.id] for task in tasks]

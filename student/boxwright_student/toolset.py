@@ -25,6 +25,10 @@ class Toolset(Protocol):
     def definitions(self) -> Sequence[ToolDefinition]:
         """The tools, as a model is shown them."""
 
+    @property
+    def digest(self) -> str:
+        """What tells these tools from others: attempts with another toolset are other attempts."""
+
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """Call a tool. What the model can mend comes back as a failed outcome, not as an exception.
 
@@ -37,6 +41,7 @@ class NoTools:
     """The empty toolset: the model is on its own."""
 
     definitions: Sequence[ToolDefinition] = ()
+    digest = ""
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """Refuse: there is nothing to call."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from boxwright.box import Release
 from boxwright.box.manifest import Provenance
 from boxwright.box.names import version_key
-from boxwright.errors import BoxInvalid, ModelMayRetry, NotFound
+from boxwright.errors import BoxInvalid, ModelMayRetry, NotFound, WorkerLost
 from boxwright.files import write_atomically
 from boxwright.jsontypes import canonical, pretty
 from boxwright.models import Budgeted, ChatModel, Message, Recorded
@@ -22,7 +24,7 @@ from boxwright_student import Agent, Bounds
 from boxwright_student.suite_run import run_tasks
 from boxwright_teacher.draft import Draft, read_draft, write_draft
 from boxwright_teacher.prompt_files import prompt, prompts_digest
-from boxwright_teacher.python_tool import FAILED, SandboxPython
+from boxwright_teacher.python_tool import SandboxPython
 from boxwright_teacher.run_folder import RunFolder
 
 ROUNDS = 3
@@ -69,9 +71,10 @@ class Miner:
         self._suite, self._tasks, self._folder, self._say = suite, tasks, folder, say
         self._sandbox, self._registry = sandbox, registry
         self._teacher = teacher
-        # Remembered inside, counted outside: what a second start replays costs its budget as it did the first time.
-        self._memory = Recorded(folder.completions, teacher)
-        self.model = Budgeted(self._memory, dollars=dollars, tokens=tokens)
+        # Replays are free, but what they took when they were made is spent: a second start gets no second budget.
+        self._budget = Budgeted(teacher, dollars=dollars, tokens=tokens)
+        self.model = Recorded(folder.completions, self._budget)
+        self._budget.spent = self.model.usage
 
     async def run(self, *, concurrency: int = 4, on_attempt: Callable[[Trajectory], None] | None = None) -> Mined:
         """Run what is not done yet and return the outcome.
@@ -81,6 +84,9 @@ class Miner:
             ModelError: The teacher could not answer.
             CallerMustHandle: The run folder, the sandbox or the tasks cannot be used.
         """
+        if done := self._finished():
+            self._say(f"this run is finished: box {done.box}")
+            return done
         trajectories = await self._attempt(concurrency, on_attempt)
         kept = [one for one in trajectories if one.right and code_of(one)]
         mined = Mined(len(trajectories), sum(bool(one.right) for one in trajectories), [one.task for one in kept])
@@ -93,6 +99,14 @@ class Miner:
             )
         self._write_ledger(mined)
         return mined
+
+    def _finished(self) -> Mined | None:
+        """Return what this run came to, if its candidate is still there; a person may have edited that since."""
+        if not self._folder.ledger.exists():
+            return None
+        ledger = json.loads(self._folder.ledger.read_text(encoding="utf-8"))
+        mined = Mined(**{one.name: ledger[one.name] for one in fields(Mined)})
+        return mined if mined.box and Path(mined.candidate).is_dir() else None
 
     async def _attempt(self, concurrency: int, on_attempt: Callable[[Trajectory], None] | None) -> list[Trajectory]:
         tools = SandboxPython(self._sandbox)
@@ -128,6 +142,8 @@ class Miner:
         Raises:
             BoxInvalid: With everything that was found.
         """
+        if self._registry.ships(draft.name):
+            raise BoxInvalid("the draft", [f"a box {draft.name!r} ships with the product; choose another name"])
         provenance = Provenance(
             method="mined",
             teacher=self._teacher.uri,
@@ -139,7 +155,10 @@ class Miner:
         shutil.rmtree(folder.parent, ignore_errors=True)
         manifest = write_draft(draft, folder, self._next_version(draft.name), provenance)
         async with ToolRunner(self._sandbox) as runner, staged(folder) as stage:
-            built = await build(stage, runner)
+            try:
+                built = await build(stage, runner)
+            except WorkerLost as error:  # its source does not compile, its import fails or hangs
+                raise BoxInvalid("the draft", [str(error)]) from error
             faults = [*built.faults, *await self._origin_faults(draft, built.release, shown, runner)]
             if faults:
                 raise BoxInvalid(f"box {built.release.title}", faults)
@@ -174,7 +193,7 @@ class Miner:
         return f"{major}.{minor + 1}.0"
 
     def _write_ledger(self, mined: Mined) -> None:
-        spent = self.model.spent
+        spent = self._budget.spent
         write_atomically(
             self._folder.ledger,
             pretty(
@@ -193,13 +212,11 @@ class Miner:
 
 def code_of(trajectory: Trajectory) -> str:
     """Return the code of the attempt's last Python call that worked, or nothing."""
-    outcomes = {one.tool_call_id: one.content for one in trajectory.messages if one.role == "tool"}
-    codes = [
-        str(call.arguments.get("code", ""))
-        for message in trajectory.messages
-        for call in message.tool_calls
-        if call.name == "python" and FAILED not in outcomes.get(call.id, FAILED)
-    ]
+    # In their order, not by id: some servers number the calls of every message from 0 again.
+    calls = [call for message in trajectory.messages for call in message.tool_calls]
+    outcomes = [message.content for message in trajectory.messages if message.role == "tool"]
+    worked = [call for call, outcome in zip(calls, outcomes, strict=False) if not outcome.startswith("Error: ")]
+    codes = [str(call.arguments.get("code", "")) for call in worked if call.name == "python"]
     return codes[-1] if codes else ""
 
 

@@ -12,6 +12,7 @@ from boxwright.box import Limits, Manifest, Release
 from boxwright.box.folder import read_release
 from boxwright.box.manifest import Provenance, render_manifest
 from boxwright.errors import ModelMayRetry
+from boxwright.jsontypes import digest
 from boxwright.models import ToolDefinition
 from boxwright.sandbox import Sandbox
 from boxwright_student import ToolOutcome
@@ -44,6 +45,9 @@ def run() -> str:
     try:
         with contextlib.redirect_stdout(printed):
             exec(compile(CODE, "code.py", "exec"), {"__name__": "__main__"})
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            printed.write(f"failed with SystemExit: {error.code}")
     except BaseException as error:
         printed.write(f"failed with {type(error).__name__}: {error}")
     text = printed.getvalue().strip() or "(nothing was printed)"
@@ -65,6 +69,8 @@ class SandboxPython:
     """The teacher's one tool."""
 
     definitions: Sequence[ToolDefinition] = (DEFINITION,)
+
+    digest = digest(DEFINITION.model_dump())
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

@@ -26,7 +26,10 @@ class RunFolder:
         with writable(path):
             pass
         if head.exists():
-            before = json.loads(head.read_text(encoding="utf-8"))
+            try:
+                before = dict(json.loads(head.read_text(encoding="utf-8")))
+            except (ValueError, TypeError) as error:
+                raise RecordInvalid(f"{head} cannot be read ({error}); choose another folder with --run") from error
             differing = sorted(key for key in {*inputs, *before} if inputs.get(key) != before.get(key))
             if differing:
                 raise RecordInvalid(

@@ -36,7 +36,7 @@ def tool(
         ([tool({"a": INT, "b": INT}, ("a", "b"))], "major"),
         ([tool({"a": NUMBER})], "minor"),
         ([tool({"a": TEXT})], "major"),
-        ([tool(required=())], None),
+        ([tool(required=())], "minor"),
         ([tool(output=NUMBER)], "major"),
         ([tool(output={"type": "integer", "enum": [1, 2]})], "minor"),
         ([tool({"a": {"type": "integer", "default": 3}})], "minor"),

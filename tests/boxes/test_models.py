@@ -200,7 +200,7 @@ async def test_a_budget_stops_before_the_next_request() -> None:
     model = Budgeted(Scripted([costly] * 5), dollars=1.0, tokens=250)
     for _ in range(3):
         await model.complete(ASK)
-    with pytest.raises(BudgetSpent, match="--budget-usd"):
+    with pytest.raises(BudgetSpent, match="BOXWRIGHT_BUDGET_USD"):
         await model.complete(ASK)
     assert model.spent.tokens == 300
 

@@ -74,6 +74,16 @@ def crash() -> int:
     return 1 // 0
 
 
+def half_text() -> str:
+    """Half a surrogate pair."""
+    return chr(0xD800)
+
+
+def huge() -> int:
+    """A very long number."""
+    return 10**5000
+
+
 def leave() -> int:
     """Ends its process."""
     import os
@@ -110,6 +120,10 @@ async def built(folder: Path, runner: ToolRunner, tools: str = ODD, extra: str =
         ("sleep", {"seconds": "1"}, ArgumentsInvalid, "must be a number"),
         ("sleep", {}, ArgumentsInvalid, "'seconds' is missing"),
         ("sleep", {"second": 1, "seconds": 1}, ArgumentsInvalid, "did you mean 'seconds'"),
+        ("half_text", {}, ToolResultInvalid, "not Unicode"),
+        ("huge", {}, ToolResultInvalid, "integer of"),
+        ("sleep", {"seconds": float("nan")}, ArgumentsInvalid, "not finite"),
+        ("sleep", {"seconds": 10**5000}, ArgumentsInvalid, "not finite JSON"),
         ("slep", {}, ToolUnknown, "did you mean 'sleep'"),
     ],
 )
@@ -158,6 +172,12 @@ async def test_an_import_that_fails_or_hangs_is_told(
         with pytest.raises(WorkerLost, match=words):
             async with sandbox.worker(release):
                 raise AssertionError("it started")
+
+
+async def test_a_box_that_asks_for_the_network_is_refused(tmp_path: Path, sandbox: Bubblewrap) -> None:
+    box = write_box(tmp_path / "box", extra='permissions = { network = "all" }')
+    with pytest.raises(SandboxMissing, match="asks for the network"):
+        await sandbox.start(read_release(box))
 
 
 async def test_without_a_real_sandbox_only_trusted_boxes_run(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ Each attack returns a string; "refused: …" is what it reports where the system
 to answer an ordinary call, or, where the worker was meant to die, a fresh one has to.
 """
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,19 @@ REFUSED = {
     ),
     "writes a kernel setting": ("attempt(lambda: open('/proc/sys/kernel/hostname', 'w').write('x'))", "refused"),
     "fills the scratch folder": ("attempt(lambda: open('/tmp/x', 'wb').write(b'x' * (64 << 20)))", "refused"),
+    "makes shared memory": (
+        'f"refused: {ctypes.CDLL(None, use_errno=True).shmget(0, 4096, 0o1600)} {os.strerror(ctypes.get_errno())}"',
+        "refused: -1 Operation not permitted",
+    ),
+    "makes a message queue": (
+        'f"refused: {ctypes.CDLL(None, use_errno=True).msgget(7, 0o1600)} {os.strerror(ctypes.get_errno())}"',
+        "refused: -1 Operation not permitted",
+    ),
+    "makes memory that is a file": ("attempt(lambda: os.memfd_create('x'))", "Operation not permitted"),
+    "outlives its parent": (
+        'f"refused: {ctypes.CDLL(None, use_errno=True).prctl(1, 0)} {os.strerror(ctypes.get_errno())}"',
+        "refused: -1 Operation not permitted",
+    ),
     "opens a hundred files": ("attempt(lambda: [open('/dev/null') for _ in range(100)])", "Too many open files"),
 }
 
@@ -188,6 +203,22 @@ return found
     assert await play(sandbox, tmp_path / "x", attack(body), "attack", "attack") == ["([], None)"] * 2
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.chdir('/tmp')\nfor _ in range(900):\n    os.mkdir('d')\n    os.chdir('d')\n    open('f', 'w').close()\nreturn 'deep'",
+        "for n in range(10**9): os.symlink('/', f'/tmp/{n}')",
+        "os.mkfifo('/tmp/f'); os.symlink('/box', '/tmp/l'); os.mkdir('/tmp/d'); os.chmod('/tmp/d', 0); return 'odd'",
+    ],
+)
+async def test_whatever_a_call_leaves_in_the_scratch_folder_is_gone_for_the_next(
+    sandbox: Bubblewrap, tmp_path: Path, body: str
+) -> None:
+    source = attack(body) + '\n\ndef look() -> list[str]:\n    """Looks."""\n    return os.listdir("/tmp")\n'
+    _, after, again = await play(sandbox, tmp_path / "x", source, "attack", "look", "good")
+    assert (after, again) == ("[]", "good")
+
+
 async def test_a_daemon_that_an_import_leaves_is_killed(sandbox: Bubblewrap, tmp_path: Path) -> None:
     source = TRY + "if os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\n    os._exit(0)\n"
     source += attack("return str([p for p in os.listdir('/proc') if p.isdigit()])")
@@ -213,6 +244,49 @@ async def test_an_import_that_answers_for_the_worker_answers_only_for_itself(
     source = TRY + "for fd in range(21):\n    try: os.write(fd, b'{\"ready\": true}\\n')\n    except OSError: pass\n"
     (result,) = await play(sandbox, tmp_path / "x", source + attack("return 'x'"), "attack")
     assert result.startswith("WorkerLost")
+
+
+@pytest.mark.parametrize("body", ["NaN", "1e999", "[" * 900 + "]" * 900, '"\\\\ud800"'])
+async def test_a_reply_that_a_call_forges_for_itself_is_checked_again(
+    sandbox: Bubblewrap, tmp_path: Path, body: str
+) -> None:
+    forge = (
+        f"nonce = sys._getframe(1).f_locals['nonce']\nos.write(4, nonce + b' {{\"result\": {body}}}\\n')\nos._exit(0)"
+    )
+    (result,) = await play(sandbox, tmp_path / "x", attack(forge), "attack")
+    assert result.startswith(("WorkerLost", "[")), result
+
+
+@pytest.mark.parametrize("line", ["5", '"fault"', "[" * 50_000, "{}", "null"])
+async def test_an_import_that_spoils_the_first_line_is_told_and_leaves_nothing(
+    sandbox: Bubblewrap, tmp_path: Path, line: str
+) -> None:
+    source = f"import os\nos.write(4, b'{line}\\n')\n"
+    with pytest.raises(WorkerLost, match="broke its protocol"):
+        await play(sandbox, tmp_path / "x", source, "good")
+
+
+async def test_bytecode_beside_the_source_is_never_run(sandbox: Bubblewrap, tmp_path: Path) -> None:
+    import importlib._bootstrap_external as bootstrap
+
+    folder = write_box(tmp_path / "box", attack("return 'source'"), [])
+    planted = compile("def attack():\n    return 'bytecode'\n", "tools.py", "exec")
+    cache = folder / "__pycache__"
+    cache.mkdir(mode=0o755)
+    code = bootstrap._code_to_hash_pyc(planted, b"\0" * 8, False)  # type: ignore[attr-defined]  # unchecked by hash
+    (cache / f"tools.{sys.implementation.cache_tag}.pyc").write_bytes(code)
+    async with sandbox.worker(read_release(folder)) as worker:
+        assert await worker.call("attack", {}) == "source"
+
+
+async def test_a_worker_may_be_closed_twice_at_once_and_during_a_call(sandbox: Bubblewrap, tmp_path: Path) -> None:
+    worker = await sandbox.start(read_release(write_box(tmp_path / "box", attack("time.sleep(60)"), [])))
+    call = asyncio.create_task(worker.call("attack", {}))
+    await asyncio.sleep(0.1)
+    await asyncio.gather(worker.close(), worker.close())
+    with pytest.raises(WorkerLost):
+        await call
+    assert not worker.alive
 
 
 async def test_nothing_is_left_when_a_worker_is_closed(sandbox: Bubblewrap, tmp_path: Path) -> None:

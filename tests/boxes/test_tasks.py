@@ -48,6 +48,20 @@ def test_the_suite_is_the_published_one(shared_data: Path) -> None:
         "- (13-9)*(10-4)\n- done",
         "((((((13-9)*(10-4)))))) makes 24!",
         "I get 24 with (13-9)*(10-4), since 13-9 is 4.",
+        "**(10-4)*(13-9) = 24**",
+        "**Answer:** **(10-4) * (13-9)**",
+        "*(10-4)*(13-9)*",
+        "(10-4) x (13-9)",
+        "(10-4) X (13-9) = 24!",
+        "(10 - 4) • (13 - 9)",
+        r"(10-4) \* (13-9)",
+        "（10－4）＊（13－9）＝24",
+        "(10\u2009-\u20094)\u202f×\u202f(13-9)",
+        "(10-4)*(13-9) = 24.0",
+        "1) (10-4)*(13-9)",
+        "(10-4)*(13-9) = 24 (6*4 = 24)",
+        "(10-4)*(13-9) = 24.",
+        "Answer: $(10-4)*(13-9)$",
     ],
 )
 def test_the_usual_notations_are_read(answer: str) -> None:
@@ -69,6 +83,7 @@ def test_the_usual_notations_are_read(answer: str) -> None:
         ("13^9-10-4", "'^'"),
         ("(13-9)(10-4)", "should"),
         ("49-13-10-4", "uses 4, 10, 13, 49"),
+        ("(13-9)*(10-4)=24-1", "claims to be equal to 23"),
         ("(13-9)*(10-4)=25", "claims to be equal to 25"),
         ("(13-9)*(10-4.00001)", "whole number"),
         ("-4+9+10+13", "should"),
@@ -76,6 +91,14 @@ def test_the_usual_notations_are_read(answer: str) -> None:
         ("13+10+4-9", "makes 18"),
         ("x" * 30_000, "more than"),
         ("(" * 500 + "13", "no expression"),
+        ("(13-9)*(10-4)!", "'!'"),
+        ("(13-9)*(10-4)²", "²"),
+        ("(13-9)*(10-4)%100", "%100"),
+        ("(13-9)*(10-4).5", "5"),
+        ("(13-9)*(10-4)e0", "e0"),
+        ("log(10-4)*(13-9)", "log"),
+        ("√(10-4)*(13-9)", "√"),
+        ("1" * 1000 + "+" * 1000, "no expression"),
         ("__import__('os').system('id') + 4 - 9", "should"),
     ],
 )
@@ -96,6 +119,7 @@ def test_a_solution_through_fractions_is_exact() -> None:
     task = GAME.task("game24-3-3-8-8")
     assert score(task, "8/(3-8/3)").right
     assert score(task, r"\boxed{\frac{8}{3-\frac{8}{3}}}").right
+    assert score(task, r"\cfrac{8}{3-\frac83}").right
 
 
 @given(st.text(alphabet="0123456789+-*/() =.×÷", max_size=60))
@@ -131,8 +155,6 @@ def test_deep_and_long_expressions_are_refused() -> None:
         ("exact", "Paris", "The answer is Paris.", True),
         ("exact", "Paris", "paris", True),
         ("exact", "Paris", "Lyon", False),
-        ("choice", "maybe", "yes or no? I say maybe.", True),
-        ("choice", "yes", "No.", False),
     ],
 )
 def test_the_other_scorers(scorer: str, wanted: str, answer: str, right: bool) -> None:
@@ -160,6 +182,9 @@ def test_all_faults_of_a_tasks_file_are_reported(tmp_path: Path) -> None:
     assert any(fault.startswith("line 1: prompt") for fault in caught.value.faults)
     assert any(fault.startswith("line 2") for fault in caught.value.faults)
     assert any(fault.startswith("line 3: scorer") for fault in caught.value.faults)
+    for row in ({"scorer": "number", "answer": "seven"}, {"scorer": "exact"}, {"scorer": "game24"}):
+        with pytest.raises(TasksInvalid, match="line 1"):
+            load_suite(write_tasks(tmp_path / "t.jsonl", {"id": "a", "prompt": "p", "split": "dev", **row}))
 
 
 def test_a_task_in_two_splits_is_refused_even_with_other_numbers(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ async def test_a_release_that_was_tampered_with_is_not_run(
     async with Client(create_server(settings)) as client:
         result = await client.call_tool("doubler__double", {"number": 2}, raise_on_error=False)
     assert result.is_error
-    assert "changed after it was published" in result.content[0].text  # type: ignore[union-attr]
+    assert "changed after it was published" in result.content[0].text
 
 
 async def test_stdio_serves_a_client_of_another_process(sandbox: Bubblewrap) -> None:

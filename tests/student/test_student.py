@@ -28,6 +28,7 @@ class Echo:
     """A toolset of one tool."""
 
     definitions = (ECHO,)
+    digest = "echo"
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         return ToolOutcome(json.dumps(arguments), failed="fail" in arguments)

@@ -74,7 +74,7 @@ async def test_a_spent_budget_stops_the_run_which_goes_on_later(
         row["completions"][0]["usage"] = {"prompt_tokens": 100}
     priced = tmp_path / RECORDING.name
     priced.write_text("\n".join(map(json.dumps, recorded)))
-    with pytest.raises(BudgetSpent, match="--budget-tokens"):
+    with pytest.raises(BudgetSpent, match="BOXWRIGHT_BUDGET_TOKENS"):
         await miner(tmp_path / "run", Recorded(priced), sandbox, registry, tokens=1000).run()
     mined = await miner(tmp_path / "run", Recorded(priced), sandbox, registry).run()
     assert mined.box == "game24_solver 1.0.0"

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boxwright.errors import BoxInvalid
+from boxwright.jsontypes import canonical
 
 FEWEST_PER_TOOL = 3
 
@@ -46,13 +47,16 @@ def parse_examples(text: str, where: str = "examples.jsonl") -> list[Example]:
         BoxInvalid: Lines are not examples; `faults` holds every one with its line.
     """
     examples, faults = [], []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             examples.append(Example.model_validate_json(line))
+            canonical(examples[-1].model_dump())
         except ValidationError as error:
             faults += [f"line {number}: {_place(one['loc'])}{one['msg']}" for one in error.errors()]
+        except ValueError:
+            faults.append(f"line {number}: it holds NaN or an infinity; examples are finite JSON")
     if faults:
         raise BoxInvalid(where, faults)
     return examples

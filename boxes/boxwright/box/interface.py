@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from boxwright.box.names import version_key
 from boxwright.box.release import ToolSpec
+from boxwright.jsontypes import canonical
 
 Step = Literal["patch", "minor", "major"]
 _ORDER: tuple[Step, ...] = ("patch", "minor", "major")
@@ -53,11 +54,13 @@ def _tool_changes(old: ToolSpec, new: ToolSpec) -> list[tuple[Step, str]]:
             )
         elif needed_now and parameter not in old.input_schema["required"]:
             found.append(("major", f"{what} is now required"))
+        elif parameter in old.input_schema["required"] and not needed_now:
+            found.append(("minor", f"{what} is no longer required"))
         elif not covers(after[parameter], before[parameter]):
             found.append(("major", f"{what} takes less than before"))
         elif not covers(before[parameter], after[parameter]):
             found.append(("minor", f"{what} takes more than before"))
-        elif before[parameter].get("default") != after[parameter].get("default"):
+        elif canonical(before[parameter].get("default")) != canonical(after[parameter].get("default")):
             found.append(("minor", f"{what} has another default"))
     if not covers(old.output_schema, new.output_schema):
         found.append(("major", f"tool {name!r} returns what it did not before"))
@@ -76,7 +79,7 @@ def covers(wide: dict[str, Any], narrow: dict[str, Any]) -> bool:
     if "anyOf" in wide:
         return any(covers(one, narrow) for one in wide["anyOf"])
     if "enum" in wide:
-        return "enum" in narrow and all(value in wide["enum"] for value in narrow["enum"])
+        return "enum" in narrow and set(map(canonical, narrow["enum"])) <= set(map(canonical, wide["enum"]))
     if "type" not in wide:
         return "type" not in narrow or not wide
     kinds = (wide["type"], narrow.get("type"))

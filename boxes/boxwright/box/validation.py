@@ -32,6 +32,10 @@ def check_arguments(tool: ToolSpec, arguments: Json) -> None:
     Raises:
         ArgumentsInvalid: They do not fit; the message names every parameter that is wrong and what it wants.
     """
+    try:
+        canonical(arguments)
+    except (ValueError, RecursionError) as error:
+        raise ArgumentsInvalid(f"{tool.name} got arguments that are not finite JSON: {error}") from error
     faults = list(_faults(_compiled(canonical(tool.input_schema)), arguments))
     if faults:
         raise ArgumentsInvalid(f"{tool.name} got arguments that do not fit: {'; '.join(faults)}")

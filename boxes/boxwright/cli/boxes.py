@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from boxwright.box.folder import read_release
@@ -83,7 +84,7 @@ def list_(registry: Path | None, as_json: bool) -> None:
     table = Table("box", "version", "tools", "made", "summary")
     for release in current:
         tools = ", ".join(tool.name for tool in release.tools)
-        table.add_row(release.name, release.version, tools, _origin(release), release.manifest.summary)
+        table.add_row(release.name, release.version, tools, escape(_origin(release)), escape(release.manifest.summary))
     screen().print(table)
 
 
@@ -99,12 +100,13 @@ def show(spec: str, registry: Path | None, as_json: bool) -> None:
         click.echo(pretty({**_row(release), "tools": tools, "folder": str(release.folder)}), nl=False)
         return
     out = screen()
-    out.print(f"[bold]{release.title}[/bold]  {release.manifest.summary}\n{release.manifest.description}\n")
+    about = release.manifest
+    out.print(f"[bold]{release.title}[/bold]  {escape(about.summary)}\n{escape(about.description)}\n")
     for tool in release.tools:
         properties = json.dumps(tool.input_schema["properties"])
-        out.print(f"[bold]{release.served(tool)}[/bold]: {tool.description}", markup=True)
+        out.print(f"[bold]{release.served(tool)}[/bold]: {escape(tool.description)}")
         out.print(f"  parameters {properties}\n  result {json.dumps(tool.output_schema)}", markup=False)
-    out.print(f"\nmade: {_origin(release)}\nlifecycle: {release.lifecycle} {release.reason}")
+    out.print(f"\nmade: {_origin(release)}\nlifecycle: {release.lifecycle} {release.reason}", markup=False)
     out.print(f"folder: {release.folder}\ndigest: {release.digest}", markup=False)
 
 
@@ -132,8 +134,8 @@ def verify(spec: str | None, registry: Path | None) -> None:
 def mark(name: str, version: str, lifecycle: str, reason: str, registry: Path | None) -> None:
     """Mark a release active, deprecated or yanked; its files stay."""
     state = cast(Literal["active", "deprecated", "yanked"], lifecycle)
-    release = open_registry(_settings(registry)).set_lifecycle(name, version, state, reason)
-    screen().print(f"{release.title} is {release.lifecycle}")
+    open_registry(_settings(registry)).set_lifecycle(name, version, state, reason)
+    screen().print(f"{name} {version} is {lifecycle}")
 
 
 @boxes.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from boxwright.checks import Finding, examine
@@ -30,5 +31,5 @@ def doctor(as_json: bool) -> None:
 def _table(findings: list[Finding]) -> Table:
     table = Table("", "what", "found", "mend it with")
     for finding in findings:
-        table.add_row(_MARKS[finding.state], finding.what, finding.found, finding.mend)
+        table.add_row(_MARKS[finding.state], finding.what, escape(finding.found), escape(finding.mend))
     return table

@@ -39,6 +39,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BoxwrightError as error:
             raise click.ClickException(str(error)) from error
+        except PermissionError as error:
+            raise click.ClickException(
+                f"no permission for {error.filename!r}; use a file or folder of yours"
+            ) from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

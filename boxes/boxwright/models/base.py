@@ -191,9 +191,13 @@ class RequestModel(ABC):
 def read_arguments(text: str) -> tuple[dict[str, Any], str]:
     """Return a call's arguments from the JSON a model wrote, and why they could not be read if so."""
     try:
-        arguments = json.loads(text or "{}")
-    except ValueError as error:
-        return {}, f"the arguments are not JSON ({error}): {text[:200]}"
+        arguments = json.loads(text or "{}", parse_constant=_no_constant)
+    except (ValueError, TypeError, RecursionError) as error:
+        return {}, f"the arguments are not JSON ({error}): {text!r:.200}"
     if not isinstance(arguments, dict):
-        return {}, f"the arguments must be a JSON object, got {text[:200]}"
+        return {}, f"the arguments must be a JSON object, got {text!r:.200}"
     return arguments, ""
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

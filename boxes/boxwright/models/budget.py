@@ -21,11 +21,11 @@ class Budgeted(RequestModel):
         Raises:
             BudgetSpent: The budget was used up before this request.
         """
-        if self.spent.dollars >= self._dollars > 0 or self.spent.tokens >= self._tokens:
+        if 0 < self.spent.dollars >= self._dollars or self.spent.tokens >= self._tokens:
             raise BudgetSpent(
                 f"the budget of ${self._dollars:g} and {self._tokens} tokens is spent "
                 f"(${self.spent.dollars:.4f}, {self.spent.tokens} tokens); what was done is kept: "
-                "run the same command with a larger --budget-usd or --budget-tokens to go on"
+                "run the same command with a larger BOXWRIGHT_BUDGET_USD or BOXWRIGHT_BUDGET_TOKENS to go on"
             )
         completions = await self._inner.complete(
             request.messages,

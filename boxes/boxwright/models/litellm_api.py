@@ -11,7 +11,7 @@ import openai
 from boxwright.errors import ExtraMissing
 from boxwright.models.base import Completion, Request, RequestModel
 from boxwright.models.openai_api import TIMEOUT_SECONDS, as_model_error
-from boxwright.models.wire import read_response, request_body
+from boxwright.models.wire import NOT_A_COMPLETION, not_a_completion, read_response, request_body
 
 
 class LiteLlm(RequestModel):
@@ -30,9 +30,11 @@ class LiteLlm(RequestModel):
         started = time.monotonic()
         try:
             response = await litellm.acompletion(self._model, timeout=TIMEOUT_SECONDS, num_retries=2, **body)
+            completion = read_response(response, time.monotonic() - started, request.prefix)
         except openai.OpenAIError as error:
             raise as_model_error(error, self.uri, "the provider") from error
-        completion = read_response(response, time.monotonic() - started, request.prefix)
+        except NOT_A_COMPLETION as error:
+            raise not_a_completion(self.uri, error) from error
         return completion.model_copy(update={"usage": completion.usage.model_copy(update={"dollars": _cost(response)})})
 
 

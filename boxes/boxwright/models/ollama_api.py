@@ -10,7 +10,9 @@ import ollama
 
 from boxwright.errors import ModelError, ModelUnreachable
 from boxwright.models.base import Completion, Message, Request, RequestModel, ToolCall, Usage
-from boxwright.models.wire import wire_tool
+from boxwright.models.wire import NOT_A_COMPLETION, not_a_completion, wire_tool
+
+TIMEOUT_SECONDS = 300.0
 
 
 class Ollama(RequestModel):
@@ -19,7 +21,7 @@ class Ollama(RequestModel):
     def __init__(self, model: str, url: str, context_tokens: int) -> None:
         self.uri = f"ollama/{model}"
         self._model, self._url, self._context = model, url, context_tokens
-        self._client = ollama.AsyncClient(host=url)
+        self._client = ollama.AsyncClient(host=url, timeout=TIMEOUT_SECONDS)
 
     async def answer_one(self, request: Request, seed: int | None) -> Completion:
         """See `RequestModel.answer_one`."""
@@ -50,6 +52,8 @@ class Ollama(RequestModel):
             raise ModelUnreachable(
                 f"no Ollama at {self._url}; start it with `ollama serve`, or set BOXWRIGHT_OLLAMA_URL ({error})"
             ) from error
+        except NOT_A_COMPLETION as error:
+            raise not_a_completion(self.uri, error) from error
         return self._read(response, request.prefix, time.monotonic() - started)
 
     def _read(self, response: ollama.ChatResponse, prefix: str, seconds: float) -> Completion:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import time
 
+import httpx
 import openai
 
 from boxwright.errors import ModelError, ModelUnreachable
 from boxwright.models.base import Completion, Request, RequestModel
-from boxwright.models.wire import read_response, request_body
+from boxwright.models.wire import NOT_A_COMPLETION, not_a_completion, read_response, request_body
 
 TIMEOUT_SECONDS = 300.0
 
@@ -35,9 +36,11 @@ class OpenAiApi(RequestModel):
             body["extra_body"] = {"continue_final_message": True, "add_generation_prompt": False}
         try:
             response = await self._client.chat.completions.create(model=self._model, **body)
+            return read_response(response, time.monotonic() - started, request.prefix)
         except openai.OpenAIError as error:
             raise as_model_error(error, self.uri, self._base_url) from error
-        return read_response(response, time.monotonic() - started, request.prefix)
+        except (*NOT_A_COMPLETION, httpx.InvalidURL) as error:
+            raise not_a_completion(self.uri, error) from error
 
 
 def as_model_error(error: openai.OpenAIError, uri: str, where: str) -> ModelError:

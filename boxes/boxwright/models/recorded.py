@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from boxwright.errors import RecordingMiss, RecordInvalid
 from boxwright.files import append_line, read_lines
 from boxwright.jsontypes import digest
-from boxwright.models.base import ChatModel, Completion, Request, RequestModel
+from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage
 
 FORMAT = 1
 
@@ -36,10 +36,12 @@ class Recorded(RequestModel):
         self._seen: Counter[str] = Counter()
         self.replayed = 0
         """How many requests were answered from the file."""
+        self.usage = Usage()
+        """What the recorded completions took when they were made."""
         head = self._load() if path.exists() else None
         if inner is None:
             if head is None:
-                raise RecordInvalid(f"there is no recording {str(path)!r}")
+                raise RecordInvalid(f"there is no recording {str(path)!r}; name a file that `mine` or you recorded")
             recorded_from = str(head.get("uri", "an unnamed model"))
             self.uri = f"recorded/{path.name}"
             self.label = str(head.get("label") or f"replay of {recorded_from}")
@@ -85,15 +87,18 @@ class Recorded(RequestModel):
         """Never called: `answer` gives all completions of a request together."""
         raise NotImplementedError
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> dict[str, Any] | None:
         lines = iter(read_lines(self._path))
-        _, head = next(lines, (0, {}))
+        _, head = next(lines, (0, None))
+        if head is None:  # empty, or killed before the head was whole
+            return None
         if head.get("format") != FORMAT:
             raise RecordInvalid(f'{self._path} is no recording: its first line must hold "format": {FORMAT}')
         for number, row in lines:
             try:
                 completions = [Completion.model_validate(one) for one in cast(list[Any], row["completions"])]
                 self._rows[str(row["request"]), int(str(row["occurrence"]))] = completions
+                self.usage = sum((one.usage for one in completions), self.usage)
             except (KeyError, TypeError, ValueError, ValidationError) as error:
                 raise RecordInvalid(f"{self._path}:{number}: no recorded completion ({error})") from error
         return dict(head)

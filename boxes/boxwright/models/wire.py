@@ -8,6 +8,14 @@ from typing import Any
 from boxwright.errors import ModelError
 from boxwright.models.base import Completion, Message, Request, ToolCall, ToolDefinition, Usage, read_arguments
 
+NOT_A_COMPLETION = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
+"""What reading an answer that is no chat completion ends in."""
+
+
+def not_a_completion(uri: str, error: Exception) -> ModelError:
+    """Return the error for an answer in another form than a chat completion's."""
+    return ModelError(f"{uri}: the server's answer is no chat completion ({type(error).__name__}: {str(error)[:200]})")
+
 
 def request_body(request: Request, seed: int | None) -> dict[str, Any]:
     """Return a request as the arguments of OpenAI's `chat.completions.create`, but for the model."""

@@ -10,7 +10,7 @@ from boxwright.box.folder import read_examples
 from boxwright.box.interface import Step, changes, enough, step_between
 from boxwright.box.names import version_key
 from boxwright.box.release import Release
-from boxwright.errors import BoxInvalid, ReleaseExists, StepTooSmall
+from boxwright.errors import BoxInvalid, RegistryError, ReleaseExists, StepTooSmall
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import pretty
 from boxwright.registry.build import build, example_faults, staged
@@ -25,20 +25,27 @@ async def publish(
 
     Raises:
         BoxInvalid: The box has faults, or an example does not hold.
+        RegistryError: A box of that name ships with the product.
         ReleaseExists: That version is published already.
         StepTooSmall: The version says less than what changed.
         BadInput: The registry folder cannot be written.
         SandboxError: Box code could not be run at all.
     """
-    with writable(registry.folder), registry.lock():
-        staging = registry.folder / ".staging"
+    staging = registry.folder / ".staging"
+    with registry.lock():
         shutil.rmtree(staging, ignore_errors=True)  # left by a kill; the lock is ours
-        staging.mkdir()
+        with writable(staging):
+            pass
         async with staged(folder, staging) as stage:
             built = await build(stage, runner)
             release = built.release
             if built.faults:
                 raise BoxInvalid(f"box {release.title}", built.faults)
+            if registry.ships(release.name):
+                raise RegistryError(
+                    f"a box {release.name!r} ships with the product; rename yours, "
+                    "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
+                )
             if release.version in registry.versions(release.name):
                 raise ReleaseExists(
                     f"box {release.title} is published already, and releases are never rewritten; raise the version"

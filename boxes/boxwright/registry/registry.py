@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,14 @@ from filelock import FileLock, Timeout
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from boxwright.box.folder import files_digest, read_release
-from boxwright.box.names import version_fault, version_key
+from boxwright.box.names import name_fault, version_fault, version_key
 from boxwright.box.release import Lifecycle, Release
-from boxwright.errors import BadInput, DigestMismatch, NotFound, RegistryError
+from boxwright.errors import BadInput, BoxwrightError, DigestMismatch, NotFound, RegistryError
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import pretty
 from boxwright.settings import Settings
 
+logger = logging.getLogger(__name__)
 _SPEC = re.compile(r"\s*([a-z0-9_]+)\s*(.*)")
 _LOCK_SECONDS = 60
 
@@ -48,7 +50,7 @@ class Registry:
         """
         found: set[str] = set()
         for root in self.roots:
-            names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+            names = {path.name for path in root.iterdir() if path.is_dir() and _versions(path)}
             if (both := names & found) and not self._shadow:
                 raise RegistryError(
                     f"box {min(both)!r} is both in {self.folder} and in the shipped library; rename yours, "
@@ -60,10 +62,8 @@ class Registry:
     def versions(self, name: str) -> list[str]:
         """Return the versions of a box, lowest first, yanked ones too; none where there is no such box."""
         for root in self.roots:
-            home = root / name
-            if home.is_dir():
-                names = [path.name for path in home.iterdir() if path.is_dir()]
-                return sorted((one for one in names if version_fault(one) is None), key=version_key)
+            if found := _versions(root / name):
+                return found
         return []
 
     def get(self, name: str, version: str) -> Release:
@@ -72,12 +72,9 @@ class Registry:
         Raises:
             NotFound: There is no such box or version; the message names the near misses.
             BoxInvalid: Its files cannot be read as a box.
+            DigestMismatch: They are not those that were published.
         """
-        versions = self.versions(name)
-        if not versions:
-            raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
-        if version not in versions:
-            raise NotFound(f"version of box {name!r}", version, versions, f"it has {', '.join(versions)}")
+        self._known_version(name, version)
         return self._read(name, version)
 
     def releases(self, name: str) -> list[Release]:
@@ -86,8 +83,7 @@ class Registry:
         Raises:
             NotFound: There is no such box.
         """
-        if not self.versions(name):
-            raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        self._known_box(name)
         return [self._read(name, version) for version in self.versions(name)]
 
     def resolve(self, spec: str) -> Release:
@@ -112,12 +108,24 @@ class Registry:
         return fitting[-1]
 
     def current(self) -> list[Release]:
-        """Return the highest release of every box that is not yanked, sorted by name."""
+        """Return the highest release of every box that is not yanked, sorted by name.
+
+        A box that cannot be read, or was changed after it was published, is left out and logged: one bad box must not
+        take the others with it. `verify` says what is wrong with it.
+        """
         found = []
         for name in self.boxes():
-            usable = [one for one in self.releases(name) if one.lifecycle != "yanked"]
+            try:
+                usable = [one for one in self.releases(name) if one.lifecycle != "yanked"]
+            except BoxwrightError as error:
+                logger.warning("box %s is left out: %s", name, error)
+                continue
             found += usable[-1:]
         return found
+
+    def ships(self, name: str) -> bool:
+        """Say whether a box of that name ships with the product and may not be published beside it."""
+        return self._library is not None and not self._shadow and bool(_versions(self._library / name))
 
     def verify(self, release: Release) -> None:
         """Derive the release's digest from its files again.
@@ -132,21 +140,21 @@ class Registry:
                 f"digest {actual}, recorded is {release.digest}; restore them, or yank the release"
             )
 
-    def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> Release:
+    def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> None:
         """Mark a release active, deprecated or yanked; its files stay as they are.
 
         Raises:
             NotFound: There is no such release.
             RegistryError: The release belongs to the shipped library.
         """
-        release = self.get(name, version)
-        if self._library is not None and release.folder.is_relative_to(self._library):
-            raise RegistryError(f"box {release.title} ships with the product and cannot be changed")
+        self._known_version(name, version)
+        home = self.folder / name
+        if not (home / version).is_dir():
+            raise RegistryError(f"box {name} {version} ships with the product and cannot be changed")
         with self.lock():
-            status = self._status(release.folder.parent)
+            status = self._status(home)
             status[version] = {"lifecycle": lifecycle, "reason": reason}
-            write_atomically(release.folder.parent / "status.json", pretty(status))
-        return self._read(name, version)
+            write_atomically(home / "status.json", pretty(status))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -163,8 +171,18 @@ class Registry:
         except Timeout:
             raise RegistryError(f"{self.folder} is locked by another process; try again when it is done") from None
 
+    def _known_box(self, name: str) -> list[str]:
+        if found := self.versions(name):
+            return found
+        raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+
+    def _known_version(self, name: str, version: str) -> None:
+        versions = self._known_box(name)
+        if version not in versions:
+            raise NotFound(f"version of box {name!r}", version, versions, f"it has {', '.join(versions)}")
+
     def _read(self, name: str, version: str) -> Release:
-        home = next(root / name for root in self.roots if (root / name).is_dir())
+        home = next(root / name for root in self.roots if (root / name / version).is_dir())
         record, status = home / f"{version}.record.json", home / "status.json"
         stamp = (_stamp(record), _stamp(status))
         known = self._known.get(home / version)
@@ -181,21 +199,36 @@ class Registry:
                 f"box {home.name} {version} has no readable record beside it ({error}); publish it, do not copy files"
             ) from error
         state = self._status(home).get(version, {})
-        return read_release(
+        release = read_release(
             home / version,
             digest=recorded,
             lifecycle=cast(Lifecycle, state.get("lifecycle", "active")),
             reason=state.get("reason", ""),
         )
+        if (release.name, release.version) != (home.name, version):
+            raise RegistryError(f"{home / version} holds box {release.title}; publish it instead of copying files")
+        self.verify(
+            release
+        )  # a description is read by models: it is not shown before it is known to be the published one
+        return release
 
     @staticmethod
     def _status(home: Path) -> dict[str, dict[str, str]]:
         try:
-            return dict(json.loads((home / "status.json").read_text(encoding="utf-8")))
+            found = json.loads((home / "status.json").read_text(encoding="utf-8"))
+            return {version: dict(state) for version, state in found.items()}
         except FileNotFoundError:
             return {}
-        except ValueError as error:
-            raise RegistryError(f"{home / 'status.json'} is not JSON ({error}); restore or remove it") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            raise RegistryError(f"{home / 'status.json'} cannot be read ({error}); restore or remove it") from error
+
+
+def _versions(home: Path) -> list[str]:
+    """Return the versions whose folders lie in a box's, lowest first; none where it is no box's folder."""
+    if name_fault(home.name) or not home.is_dir():
+        return []
+    names = [path.name for path in home.iterdir() if path.is_dir()]
+    return sorted((one for one in names if version_fault(one) is None), key=version_key)
 
 
 def _stamp(path: Path) -> int:

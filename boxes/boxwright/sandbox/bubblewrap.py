@@ -15,13 +15,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from boxwright.box.folder import box_files
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
 from boxwright.sandbox.local import (
     INSIDE,
     SCRATCH_BYTES,
     LocalWorker,
-    check_digest,
+    check_release,
     configuration,
     python_command,
     python_paths,
@@ -40,7 +41,7 @@ class Bubblewrap:
 
     async def start(self, release: Release) -> LocalWorker:
         """See `Sandbox.start`."""
-        check_digest(release)
+        check_release(release)
         root = os.getuid() == 0
         config = configuration(
             release.manifest.limits,
@@ -49,7 +50,6 @@ class Bubblewrap:
             uid=_FIRST_UID + random.randrange(_UIDS) if root else 0,
             own_processes=True,
             seccomp=True,
-            network=release.manifest.permissions.network == "all",
         )
         command = [*self._wrapping(release, root), *python_command(), "/inside/worker.py"]
         return await LocalWorker.start(command, config, release)
@@ -65,24 +65,29 @@ class Bubblewrap:
 
     def _wrapping(self, release: Release, root: bool) -> list[str]:
         command = [_bwrap(), "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]
-        command += ["--unshare-uts", "--hostname", "box", "--unshare-cgroup-try"]
-        if release.manifest.permissions.network == "none":
-            command.append("--unshare-net")
+        command += ["--unshare-uts", "--hostname", "box", "--unshare-cgroup-try", "--unshare-net"]
         if root:
             command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             # Of the same user as the worker, bwrap's own first process could be tampered with, so there is none. Of
             # another user, as above, it is out of reach, and needed: only it dies with bwrap, and all inside with it.
             command += ["--as-pid-1", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+        # Before the rest, some of which may lie below it on this machine.
+        command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the sandbox's own
         shown = _outermost([*map(Path, SYSTEM_LIBRARIES), *python_paths()])
-        for folder in sorted({parent for path in shown for parent in path.parents if parent != Path("/")}):
+        for folder in sorted(
+            {parent for path in [*shown, Path("/box/data/x")] for parent in path.parents if parent != Path("/")}
+        ):
             command += ["--perms", "0755", "--dir", str(folder)]  # bwrap would make them 0700, root's alone
         for path in shown:
             command += ["--ro-bind", str(path), str(path)]
-        command += ["--ro-bind", str(release.folder.resolve()), "/box", "--ro-bind", str(INSIDE), "/inside"]
+        for name, path in box_files(
+            release.folder
+        ).items():  # and nothing else that lies there: only these have a digest
+            command += ["--ro-bind", str(path.resolve()), f"/box/{name}"]
+        command += ["--ro-bind", str(INSIDE), "/inside"]
         # /dev is a file system of its own, with a writable shm in it: read-only, lest calls meet there
         command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the sandbox's own
         return [*command, "--remount-ro", "/", "--chdir", "/"]
 
 

@@ -19,6 +19,7 @@ from boxwright.box.release import Release
 from boxwright.errors import (
     ArgumentsInvalid,
     DigestMismatch,
+    SandboxMissing,
     ToolFailed,
     ToolLimitReached,
     ToolRefused,
@@ -33,6 +34,7 @@ START_SECONDS = 20.0
 GRACE_SECONDS = 5.0
 """How long past its limit a call's answer is waited for, before the worker itself is given up."""
 SCRATCH_BYTES = 16 << 20
+LONGEST_MESSAGE = 2000
 LONGEST_REQUEST = 16 << 20
 """In bytes, as JSON."""
 ENVIRONMENT = {
@@ -78,12 +80,15 @@ def configuration(limits: Limits, **differing: Any) -> dict[str, Any]:
     }
 
 
-def check_digest(release: Release) -> None:
-    """Check that the files on disk are still the release's.
+def check_release(release: Release) -> None:
+    """Check that the files on disk are still the release's, and that it asks for nothing a sandbox here cannot give.
 
     Raises:
-        DigestMismatch: They are not.
+        DigestMismatch: The files were changed.
+        SandboxMissing: It asks for the network.
     """
+    if release.manifest.permissions.network != "none":
+        raise SandboxMissing(f"box {release.title} asks for the network, which no sandbox here grants yet")
     actual = files_digest(release.folder)
     if actual != release.digest:
         raise DigestMismatch(
@@ -99,6 +104,7 @@ class LocalWorker:
         self._process, self._release = process, release
         self._turn = asyncio.Lock()
         self._broken = False
+        self._ending: asyncio.Task[str] | None = None
 
     @classmethod
     async def start(cls, command: list[str], config: dict[str, Any], release: Release) -> Self:
@@ -119,15 +125,15 @@ class LocalWorker:
         worker = cls(process, release)
         try:
             ready = await worker._exchange(json.dumps(config).encode() + b"\n", START_SECONDS)
-            answer = json.loads(ready)
+            fault = _fault(ready)
         except BaseException as error:
             said = await worker._end()
-            if isinstance(error, WorkerLost | ValueError):
+            if isinstance(error, WorkerLost):
                 raise WorkerLost(f"the worker of box {release.title} did not start: {error}{said}") from error
             raise
-        if "fault" in answer:
-            await worker.close()
-            raise WorkerLost(f"box {release.title} could not be imported: {answer['fault']}")
+        if fault:
+            await worker._end()
+            raise WorkerLost(f"box {release.title} could not be imported: {fault}")
         return worker
 
     @property
@@ -187,9 +193,11 @@ class LocalWorker:
             answer = json.loads(body)
             if own.decode() != nonce or not isinstance(answer, dict):
                 raise ValueError("it answers another call")
+            # A call could have written its reply itself: that it is finite and Unicode is checked here again.
+            json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
             if "result" in answer:
                 return answer["result"]  # type: ignore[no-any-return]  # json.loads gives Json
-            kind, message = str(answer["error"]), str(answer["message"])
+            kind, message = str(answer["error"]), str(answer["message"])[:LONGEST_MESSAGE]
         except (ValueError, KeyError, RecursionError) as error:
             self._broken = True
             raise WorkerLost(f"the worker of box {self._release.title} broke its protocol: {error}") from error
@@ -201,11 +209,35 @@ class LocalWorker:
     async def _end(self) -> str:
         """Kill the worker and everything in its session; returns the end of what it wrote to stderr, for a message."""
         self._broken = True
+        if self._ending is None:  # whoever comes second waits for the first
+            self._ending = asyncio.create_task(self._kill())
+        return await asyncio.shield(self._ending)
+
+    async def _kill(self) -> str:
         assert self._process.stdin is not None
-        self._process.stdin.close()  # `communicate` would leave it open, and a worker in a session of its own reading
+        assert self._process.stderr is not None
+        self._process.stdin.close()
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        _, stderr = await self._process.communicate()
+        try:
+            async with asyncio.timeout(GRACE_SECONDS):
+                stderr = await self._process.stderr.read()  # its end is the end of all that ran inside
+                await self._process.wait()
+        except TimeoutError:
+            return " (something inside it did not end)"
         text = stderr.decode(errors="replace").strip()
         return f" ({text[-500:]})" if text else ""
+
+
+def _fault(ready: bytes) -> str:
+    """Return why the box's import failed, from the worker's first line, or nothing where it is ready.
+
+    Raises:
+        WorkerLost: The line is not one the worker writes.
+    """
+    try:
+        answer = json.loads(ready)
+        return "" if answer == {"ready": True} else str(answer["fault"])[:LONGEST_MESSAGE]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise WorkerLost(f"it broke its protocol ({type(error).__name__})") from error

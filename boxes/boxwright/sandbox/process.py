@@ -15,19 +15,20 @@ from pathlib import Path
 
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
-from boxwright.sandbox.local import INSIDE, LocalWorker, check_digest, configuration, python_command
+from boxwright.sandbox.local import INSIDE, LocalWorker, check_release, configuration, python_command
 from boxwright.sandbox.trust import Trust
 
 
 class _ScratchWorker(LocalWorker):
     """A worker whose scratch folder goes with it."""
 
-    scratch: Path
+    scratch: Path | None = None
 
     async def close(self) -> None:
         """See `Worker.close`."""
         await super().close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self.scratch is not None:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class Process:
@@ -42,7 +43,7 @@ class Process:
 
     async def start(self, release: Release) -> LocalWorker:
         """See `Sandbox.start`."""
-        check_digest(release)
+        check_release(release)
         if not self._trust.covers(release.digest):
             raise SandboxMissing(
                 f"box {release.title} may run only in a real sandbox, and there is none here: {self._better}. "
@@ -57,7 +58,6 @@ class Process:
             uid=0,
             own_processes=False,
             seccomp=sys.platform == "linux",
-            network=release.manifest.permissions.network == "all",
         )
         try:
             worker = await _ScratchWorker.start([*python_command(), str(INSIDE / "worker.py")], config, release)

@@ -29,6 +29,7 @@ class ToolRunner:
         self._sandbox = sandbox
         self._idle: list[tuple[str, Worker]] = []
         """Digest and worker, the longest idle first."""
+        self._closed = False
         self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(WORKERS_PER_RELEASE))
 
     async def __aenter__(self) -> ToolRunner:
@@ -47,41 +48,52 @@ class ToolRunner:
         """
         spec = release.tool(tool)
         check_arguments(spec, arguments)
-        try:
-            async with self.worker(release) as worker:
-                result = await worker.call(tool, arguments)
-        except WorkerLost:
-            # Perhaps it had died while it was idle. A call leaves nothing behind, so it may be made again, once.
-            async with self.worker(release) as worker:
-                result = await worker.call(tool, arguments)
+        result = await self._call(release, tool, arguments)
         check_result(spec, result)
         return result
+
+    async def _call(self, release: Release, tool: str, arguments: dict[str, Any]) -> Json:
+        async with self._room[release.digest]:
+            if worker := await self._take(release.digest):
+                try:
+                    return await worker.call(tool, arguments)
+                except WorkerLost:
+                    pass  # it may have died idle; a call leaves nothing behind, so it may be made again, on a new one
+                finally:
+                    await self._put_back(release.digest, worker)
+            worker = await self._sandbox.start(release)
+            try:
+                return await worker.call(tool, arguments)
+            finally:
+                await self._put_back(release.digest, worker)
 
     @asynccontextmanager
     async def worker(self, release: Release) -> AsyncIterator[Worker]:
         """Lend a worker of the release, a warm one where there is one."""
         async with self._room[release.digest]:
-            worker = self._take(release.digest) or await self._sandbox.start(release)
+            worker = await self._take(release.digest) or await self._sandbox.start(release)
             try:
                 yield worker
             finally:
                 await self._put_back(release.digest, worker)
 
     async def close(self) -> None:
-        """End every idle worker."""
+        """End every idle worker, and each one in use when it is given back."""
+        self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(worker.close() for _, worker in idle))
 
-    def _take(self, digest: str) -> Worker | None:
+    async def _take(self, digest: str) -> Worker | None:
         for index in range(len(self._idle) - 1, -1, -1):
             if self._idle[index][0] == digest:
                 worker = self._idle.pop(index)[1]
                 if worker.alive:
                     return worker
+                await worker.close()
         return None
 
     async def _put_back(self, digest: str, worker: Worker) -> None:
-        if not worker.alive:
+        if self._closed or not worker.alive:
             await worker.close()
             return
         self._idle.append((digest, worker))

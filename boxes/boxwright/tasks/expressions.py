@@ -11,21 +11,14 @@ LONGEST = 400
 """Characters of one expression."""
 
 _SIGNS = str.maketrans(
-    {
-        "×": "*",
-        "✕": "*",
-        "·": "*",
-        "⋅": "*",
-        "∗": "*",
-        "÷": "/",
-        "∕": "/",
-        "⁄": "/",
-        "−": "-",
-        "–": "-",
-        "—": "-",
-        "＋": "+",
-    }
-    | {"[": "(", "]": ")", "{": "(", "}": ")", "（": "(", "）": ")", "\u00a0": " "}
+    dict.fromkeys("×✕✖⨯·⋅•∗＊", "*")
+    | dict.fromkeys("÷∕⁄／", "/")
+    | dict.fromkeys("−–—－", "-")
+    | dict.fromkeys("[{（", "(")
+    | dict.fromkeys("]}）", ")")
+    | dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\u3000", " ")
+    | {"＋": "+", "＝": "="}
+    | {chr(0xFF10 + digit): str(digit) for digit in range(10)}
 )
 _TOKEN = re.compile(r"\s*(?:(\d+)|(\*\*|[-+*/()^])|(FRAC))")
 
@@ -47,8 +40,10 @@ def plain_signs(text: str) -> str:
     text = re.sub(r"\\(?:left|right|big|Big|,|;|!|quad|displaystyle)(?![a-z])", " ", text)
     text = re.sub(r"\\(?:times|cdot|ast)(?![a-z])", "*", text)
     text = re.sub(r"\\div(?![a-z])", "/", text)
-    text = re.sub(r"\\[dt]?frac(?![a-z])", "FRAC", text)
-    return text.replace("\\{", "(").replace("\\}", ")").translate(_SIGNS)
+    text = re.sub(r"\\[cdt]?frac\s*(\d)\s*(\d)", r"((\1)/(\2))", text)
+    text = re.sub(r"\\[cdt]?frac(?![a-z])", "FRAC", text)
+    text = text.replace("\\{", "(").replace("\\}", ")").replace("\\*", "*").translate(_SIGNS)
+    return re.sub(r"(?<=[\d)])\s*[xX]\s*(?=[\d(])", "*", text)
 
 
 def evaluate(text: str) -> Evaluated:

@@ -16,6 +16,10 @@ LONGEST_ANSWER = 20_000
 _BOXED = re.compile(r"\\boxed\s*\{")
 _MARKED = re.compile(r"(?:final answer|answer)\s*(?:is|:|=)\s*(.+)", re.IGNORECASE)
 _SPAN = re.compile(r"(?:FRAC|\d+\.\d+|[-\d+*/^()= \t])+")
+_BEFORE = re.compile(r"[\w√.%²³!]*\Z")
+_AFTER = re.compile(r"[\w√%²³⁴!]+|\.\d+")
+_LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+(?=\S)", re.MULTILINE)
+_EMPHASIS = re.compile(r"(?<![\w)*_])(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?![\w(*_])")
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -74,24 +78,43 @@ def _fault(task: Task, side: Evaluated) -> str | None:
 
 def _candidates(answer: str) -> list[str]:
     """Return the expressions in the answer: those marked as final where there is a mark, else all, in order."""
+    answer = _EMPHASIS.sub(r" \2 ", _EMPHASIS.sub(r" \2 ", answer))
     for text in (_last_boxed(answer), _last_marked(answer), answer):
-        found = [match[0] for match in map(_trimmed, _SPAN.findall(plain_signs(text))) if match] if text else []
-        if found:
+        if text and (found := _expressions(plain_signs(_LIST_MARK.sub("", text)))):
             return found
     return []
 
 
-def _trimmed(span: str) -> re.Match[str] | None:
-    """Return a span without the prose's punctuation around it, if it is an expression: two numbers and an operation."""
+def _expressions(text: str) -> list[str]:
+    text = re.sub(
+        r"(=\s*24)(?:\.0+(?!\d))?(?!\s*[-+*/^=\d]|\.\d)", r"\1 ;", text
+    )  # what follows "= 24" is another matter
+    found = []
+    for match in _SPAN.finditer(text):
+        span = _trimmed(match[0])
+        if not span:
+            continue
+        # What clings to an expression belongs to it: "log(…)", "…!" and "…²" are not what stands between.
+        clinging = _BEFORE.search(text[: match.start()]), _AFTER.match(text, match.end())
+        before = clinging[0][0] if clinging[0] and not match[0].startswith((" ", "\t")) else ""
+        after = clinging[1][0] if clinging[1] and not match[0].endswith((" ", "\t")) else ""
+        found.append(f"{before}{span}{after}")
+    return found
+
+
+def _trimmed(span: str) -> str:
+    """Return a span without the prose's punctuation, or nothing where it is no expression."""
     text = span.strip()
     while text.endswith(("(", "-", "=")) or text.startswith((")", "=", "- ", "* ")):
-        text = text[:-1] if text.endswith(("(", "-", "=")) else text[1:]
-        text = text.strip()
-    while text.startswith("(") and text.count("(") > text.count(")"):
-        text = text[1:].strip()
-    while text.endswith(")") and text.count(")") > text.count("("):
-        text = text[:-1].strip()
-    return re.fullmatch(r"(?s)(?=.*\d.*[-+*/^].*\d).*|FRAC.*", text)
+        text = (text[:-1] if text.endswith(("(", "-", "=")) else text[1:]).strip()
+    surplus = text.count("(") - text.count(")")
+    while surplus > 0 and text.startswith("("):
+        text, surplus = text[1:].strip(), surplus - 1
+    while surplus < 0 and text.endswith(")"):
+        text, surplus = text[:-1].strip(), surplus + 1
+    has_two_numbers = len(re.findall(r"\d+", text)) >= 2
+    has_operation = "FRAC" in text or any(sign in text for sign in "-+*/^")
+    return text if has_two_numbers and has_operation else ""
 
 
 def _last_boxed(answer: str) -> str | None:
@@ -114,14 +137,6 @@ def _last_marked(answer: str) -> str | None:
 def _exact(task: Task, answer: str) -> Score:
     given, wanted = _normal(_final(answer)), _normal(task.answer or "")
     return Score(given == wanted, f"{given[:80]!r} against {wanted[:80]!r}")
-
-
-def _choice(task: Task, answer: str) -> Score:
-    """The last of the words that are options (all words of the reference's kind: yes, no, maybe, a single letter)."""
-    wanted = _normal(task.answer or "")
-    options = [word for word in re.findall(r"[a-z]+", _final(answer).lower()) if word in ("yes", "no", "maybe", wanted)]
-    given = options[-1] if options else ""
-    return Score(given == wanted, f"{given!r} against {wanted!r}")
 
 
 def _number(task: Task, answer: str) -> Score:
@@ -149,5 +164,4 @@ _SCORERS: dict[ScorerName, Callable[[Task, str], Score]] = {
     "game24": _game24,
     "exact": _exact,
     "number": _number,
-    "choice": _choice,
 }

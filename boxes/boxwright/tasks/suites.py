@@ -46,7 +46,7 @@ def _read(path: Path) -> Suite:
     tasks: list[Task] = []
     faults: list[str] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise TasksInvalid(str(path), [f"cannot be read as UTF-8 text: {error}"]) from error
     for number, line in enumerate(lines, start=1):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from boxwright.errors import NotFound
 from boxwright.jsontypes import digest
 
 Split = Literal["build", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("build", "dev", "test")
-ScorerName = Literal["game24", "exact", "number", "choice"]
+ScorerName = Literal["game24", "exact", "number"]
 
 
 class Task(BaseModel):
@@ -33,6 +33,16 @@ class Task(BaseModel):
     """Scorer `number`: how far an answer may be off, absolute or relative."""
     source: str = "generated"
     """Where the task comes from."""
+
+    @model_validator(mode="after")
+    def _can_be_scored(self) -> Task:
+        if self.scorer == "game24" and not self.numbers:
+            raise ValueError("the scorer 'game24' needs the task's numbers")
+        if self.scorer in ("exact", "number") and not (self.answer or "").strip():
+            raise ValueError(f"the scorer {self.scorer!r} needs an answer to compare with")
+        if self.scorer == "number":
+            float((self.answer or "").replace(",", ""))
+        return self
 
 
 @dataclass(frozen=True)
@@ -59,5 +69,5 @@ class Suite:
 
 
 def tasks_digest(tasks: Sequence[Task]) -> str:
-    """Return the digest over the tasks' ids, whatever their order."""
-    return digest(sorted(task.id for task in tasks))
+    """Return the digest over the tasks, whatever their order."""
+    return digest(sorted(task.model_dump_json() for task in tasks))

@@ -77,4 +77,4 @@ def _report(trajectories: list[Trajectory], uri: str, label: str, store: TraceSt
     out.print(f"written to {store.path}")
     wrong = [one for one in trajectories if not one.right]
     for one in wrong[:5]:
-        out.print(f"  wrong: {one.task}: {one.reason or one.note}", markup=False)
+        out.print(f"  wrong: {one.task}: {one.note or one.reason}", markup=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from boxwright.errors import BadInput, CallerMustHandle
+from boxwright.errors import BadInput, CallerMustHandle, ReleaseExists
 from boxwright.jsontypes import digest
 from boxwright.models import load_model
 from boxwright.registry import open_registry, publish
@@ -29,8 +29,8 @@ from boxwright_teacher.run_folder import RunFolder
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="The run folder; the same one is resumed.")
 @click.option("--registry", type=click.Path(path_type=Path), help="The registry folder (default: yours).")
 @click.option("--publish", "publish_it", is_flag=True, help="Publish the candidate without a person reading it first.")
-@click.option("--budget-usd", type=float, help="Stop cleanly at this many dollars.")
-@click.option("--budget-tokens", type=int, help="Stop cleanly at this many tokens.")
+@click.option("--budget-usd", type=click.FloatRange(min=0), help="Stop cleanly at this many dollars.")
+@click.option("--budget-tokens", type=click.IntRange(min=0), help="Stop cleanly at this many tokens.")
 @click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64))
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
 def mine(
@@ -98,8 +98,12 @@ async def _run(
     screen().print(f"run folder {folder.path}", markup=False)
     if mined.box and publish_it:
         async with ToolRunner(sandbox) as runner:
-            release = await publish(Path(mined.candidate), registry, runner, record={"mined_from": mined.kept})
-        screen().print(f"published {release.title} in {settings.registry_folder}\n{release.digest}", markup=False)
+            try:
+                release = await publish(Path(mined.candidate), registry, runner, record={"mined_from": mined.kept})
+                said = "published"
+            except ReleaseExists:  # by an earlier start of this run
+                release, said = registry.get(*mined.box.split()), "published already:"
+        screen().print(f"{said} {release.title} in {settings.registry_folder}\n{release.digest}", markup=False)
     elif mined.box:
         screen().print(
             f"candidate {mined.box}: read {mined.candidate}/tools.py, then publish it with\n"

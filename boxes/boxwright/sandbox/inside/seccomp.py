@@ -17,31 +17,33 @@ import struct
 _CALLS = {
     "add_key": (248, 217), "bpf": (321, 280), "chroot": (161, 51), "clone": (56, 220), "clone3": (435, 435),
     "delete_module": (176, 106), "execve": (59, 221), "execveat": (322, 281), "fanotify_init": (300, 262),
-    "fcntl": (72, 25), "finit_module": (313, 273), "fork": (57, None), "fsconfig": (431, 431), "fsmount": (432, 432),
-    "fsopen": (430, 430), "fspick": (433, 433), "init_module": (175, 105), "io_uring_enter": (426, 426),
+    "fcntl": (72, 25), "finit_module": (313, 273), "fork": (57, None), "fsconfig": (431, 431), "fsmount": (432,
+    432), "fsopen": (430, 430), "fspick": (433, 433), "init_module": (175, 105), "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427), "io_uring_setup": (425, 425), "ioctl": (16, 29), "ioprio_set": (251, 30),
-    "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104), "keyctl": (250, 219),
-    "kill": (62, 129),
-    "migrate_pages": (256, 238), "mount": (165, 40), "mount_setattr": (442, 442), "move_mount": (429, 429),
-    "move_pages": (279, 239), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "open_tree": (428, 428),
-    "perf_event_open": (298, 241), "pidfd_getfd": (438, 438), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
-    "pivot_root": (155, 41), "prlimit64": (302, 261), "process_madvise": (440, 440), "process_mrelease": (448, 448),
-    "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117), "request_key": (249, 218),
-    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "sched_setaffinity": (203, 122),
-    "sched_setattr": (314, 274), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
-    "setns": (308, 268), "setpriority": (141, 140), "socket": (41, 198), "tgkill": (234, 131), "tkill": (200, 130),
-    "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, None),
+    "kcmp": (312, 272), "kexec_file_load": (320, 294), "kexec_load": (246, 104), "keyctl": (250, 219), "kill":
+    (62, 129), "memfd_create": (319, 279), "migrate_pages": (256, 238), "mount": (165, 40), "mount_setattr":
+    (442, 442), "move_mount": (429, 429), "move_pages": (279, 239), "mq_open": (240, 180), "msgget": (68, 186),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "open_tree": (428, 428),
+    "perf_event_open": (298, 241), "pidfd_getfd": (438, 438), "pidfd_open": (434, 434), "pidfd_send_signal":
+    (424, 424), "pivot_root": (155, 41), "prctl": (157, 167), "prlimit64": (302, 261), "process_madvise": (440,
+    440), "process_mrelease": (448, 448), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "ptrace": (101, 117), "request_key": (249, 218), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297,
+    240), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274), "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119), "semget": (64, 190), "setns": (308, 268), "setpriority": (141, 140),
+    "shmget": (29, 194), "socket": (41, 198), "tgkill": (234, 131), "tkill": (200, 130), "umount2": (166, 39),
+    "unshare": (272, 97), "userfaultfd": (323, 282), "vfork": (58, None),
 }  # fmt: skip
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _NEVER = (
-    "add_key", "bpf", "chroot", "delete_module", "execve", "execveat", "fanotify_init", "finit_module", "fsconfig",
-    "fsmount", "fsopen", "fspick", "init_module", "io_uring_enter", "io_uring_register", "io_uring_setup", "ioprio_set",
-    "kcmp", "kexec_file_load", "kexec_load", "keyctl", "migrate_pages", "mount", "mount_setattr", "move_mount",
-    "move_pages", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root",
+    "add_key", "bpf", "chroot", "delete_module", "execve", "execveat", "fanotify_init", "finit_module",
+    "fsconfig", "fsmount", "fsopen", "fspick", "init_module", "io_uring_enter", "io_uring_register",
+    "io_uring_setup", "ioprio_set", "kcmp", "kexec_file_load", "kexec_load", "keyctl", "memfd_create",
+    "migrate_pages", "mount", "mount_setattr", "move_mount", "move_pages", "mq_open", "msgget",
+    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd", "pivot_root",
     "process_madvise", "process_mrelease", "process_vm_readv", "process_vm_writev", "ptrace", "request_key",
-    "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "setns", "setpriority", "umount2",
-    "unshare", "userfaultfd",
+    "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "semget", "setns",
+    "setpriority", "shmget", "umount2", "unshare", "userfaultfd",
 )  # fmt: skip
 
 _CLONE_NEW = 0x7E020080  # every CLONE_NEW… flag: namespaces
@@ -52,6 +54,7 @@ _OWNER_REQUESTS = (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP, TIOCSTI
 _LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
+_DEATH_SIGNAL, _SIGKILL = 1, 9
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16
 
 
@@ -88,6 +91,12 @@ class _Filter:
             body += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ERRNO | _EPERM)]
         self._rule(name, [*body, (_LOAD, 0, 0, _NR)])
 
+    def keeps(self, name: str, first: int, second: int) -> None:
+        """Refuse the call if its first argument is `first` and its second anything but `second`."""
+        body = [(_LOAD, 0, 0, _ARGUMENTS), (_EQUAL, 0, 3, first), (_LOAD, 0, 0, _ARGUMENTS + 8)]
+        body += [(_EQUAL, 1, 0, second), (_RETURN, 0, 0, _ERRNO | _EPERM), (_LOAD, 0, 0, _NR)]
+        self._rule(name, body)
+
     def bits(self, name: str, argument: int, mask: int, refuse_when_set: bool) -> None:
         """Refuse the call if any bit of the mask is set in the argument, or if none is."""
         skip = (0, 1) if refuse_when_set else (1, 0)
@@ -112,7 +121,7 @@ class _Filter:
             self.code += [(_EQUAL, 0, len(body), number), *body]
 
 
-def before_import(network: bool) -> None:
+def before_import() -> None:
     """Install the filter that a worker takes before it imports a box.
 
     Raises:
@@ -123,8 +132,8 @@ def before_import(network: bool) -> None:
         rules.refuse(name)
     rules.refuse("clone3", _ENOSYS)  # its flags lie in memory, out of a filter's sight; libc falls back to clone
     rules.bits("clone", 0, _CLONE_NEW, refuse_when_set=True)
-    if not network:
-        rules.only("socket", 0, (socket.AF_UNIX,))
+    rules.keeps("prctl", _DEATH_SIGNAL, _SIGKILL)  # it may not outlive the one that started it
+    rules.only("socket", 0, (socket.AF_UNIX,))
     rules.install()
 
 
@@ -162,7 +171,7 @@ def die_with_parent() -> None:
     Raises:
         Unavailable: The kernel refused.
     """
-    _prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    _prctl(_DEATH_SIGNAL, _SIGKILL)
 
 
 def _prctl(option: int, value: int, pointer: bytes | None = None) -> None:

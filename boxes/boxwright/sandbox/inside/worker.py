@@ -13,27 +13,26 @@ The first line is its configuration; every other one a request with a nonce, whi
 from __future__ import annotations
 
 import gc
-import importlib.util
 import json
 import os
 import resource
 import select
 import signal
+import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 
 def _load(path: str, name: str) -> Any:
-    """Import a file as a module, whatever the import path holds."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    """Import a source file as a module; bytecode beside it, which no digest covers, is never looked at."""
+    module = ModuleType(name)
+    module.__file__ = path
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with open(path, "rb") as stream:
+        exec(compile(stream.read(), path, "exec"), vars(module))
     return module
 
 
@@ -41,6 +40,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 seccomp = _load(os.path.join(HERE, "seccomp.py"), "_boxwright_seccomp")
 LONGEST_MESSAGE = 2000
 SLACK = 4096
+MOST_FILES = 10_000
+LOOK_SECONDS = 0.1
+LARGEST_INTEGER = 10_000  # bits
+DEEPEST = 100
 
 
 def main() -> None:
@@ -103,7 +106,9 @@ class Child:
         os.kill(self.pid, signal.SIGKILL)
         os.close(self.reply)
         _, status = os.waitpid(self.pid, 0)
-        if reply is None:
+        if reply is None and _crowded(self.config):
+            _write_all(replies, _reply(nonce, "limit", f"the call made more than {MOST_FILES} files"))
+        elif reply is None:
             _write_all(replies, _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds"))
         elif not _is_whole(reply, nonce):
             _write_all(replies, self._why(nonce, reply, status))
@@ -114,8 +119,10 @@ class Child:
         length = 0
         while length <= self.config["output_bytes"] + SLACK:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.reply], [], [], left)[0]:
+            if left <= 0 or _crowded(self.config):
                 return None
+            if not select.select([self.reply], [], [], min(left, LOOK_SECONDS))[0]:
+                continue
             chunk = os.read(self.reply, 1 << 16)
             chunks.append(chunk)
             length += len(chunk)
@@ -132,6 +139,14 @@ class Child:
             return _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds of processor time")
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
         return _reply(nonce, "failed", f"the call ended without a result ({how})")
+
+
+def _crowded(config: dict[str, Any]) -> bool:
+    """Say whether a call made more files than it may: each takes kernel memory that no other limit counts."""
+    if not config["own_processes"]:
+        return False
+    found = os.statvfs(config["scratch"])
+    return found.f_files - found.f_ffree > MOST_FILES
 
 
 def _is_whole(reply: bytes, nonce: bytes) -> bool:
@@ -154,12 +169,18 @@ def _settle(config: dict[str, Any]) -> None:
     if config["seccomp"]:
         seccomp.die_with_parent()  # again: a change of user clears it
         seccomp.undumpable()
-        seccomp.before_import(config["network"])
+        seccomp.before_import()
     os.chdir(config["scratch"])
 
 
 def _be_child(request: int, reply: int, tools: ModuleType, config: dict[str, Any]) -> None:
-    os.setsid()
+    if config["own_processes"]:
+        os.setsid()
+    elif config["seccomp"]:
+        seccomp.die_with_parent()
+    quiet = os.open(os.devnull, os.O_RDWR)  # of its own: locks and flags belong to the open file, not to the number
+    for standard in (0, 1, 2):
+        os.dup2(quiet, standard)
     os.dup2(request, 3)
     os.dup2(reply, 4)
     os.closerange(5, 64)
@@ -189,11 +210,12 @@ def _run(nonce: bytes, request: dict[str, Any], tools: Any, output_bytes: int) -
         if request["op"] == "describe":
             result = _load(os.path.join(HERE, "schema.py"), "_boxwright_schema").describe(tools)
         else:
-            result = getattr(tools, request["tool"])(**request["arguments"])
+            try:
+                result = getattr(tools, request["tool"])(**request["arguments"])
+            except ValueError as error:
+                return _reply(nonce, "refused", str(error) or "the tool refused its input without a reason")
         _finite(result, 0)
         text = json.dumps(result, allow_nan=False)
-    except ValueError as error:
-        return _reply(nonce, "refused", str(error) or "the tool refused its input without a reason")
     except _NotJson as error:
         return _reply(nonce, "result", str(error))
     except MemoryError:
@@ -219,24 +241,48 @@ class _NotJson(Exception):
 
 def _finite(value: Any, depth: int) -> None:
     """Refuse what is not finite JSON: json.dumps would turn tuples into lists and keys into strings."""
-    if depth > 100:
-        raise _NotJson("the result is nested more than 100 deep")
+    if depth > DEEPEST:
+        raise _NotJson(f"the result is nested more than {DEEPEST} deep")
     kind = type(value)
-    if value is None or kind in (bool, int, str):
-        return
-    if kind is float:
-        if value != value or value in (float("inf"), float("-inf")):
-            raise _NotJson(f"the result holds {value!r}; results are finite numbers")
-    elif kind is list:
+    if kind is list:
         for one in value:
             _finite(one, depth + 1)
     elif kind is dict:
         for key, one in value.items():
             if type(key) is not str:
                 raise _NotJson(f"the result has the key {key!r}; keys are strings")
+            _finite(key, depth + 1)
             _finite(one, depth + 1)
-    else:
+    elif kind in _SCALARS:
+        if fault := _SCALARS[kind](value):
+            raise _NotJson(f"the result holds {fault}")
+    elif value is not None:
         raise _NotJson(f"the result holds a {kind.__name__}; results are None, bool, int, float, str, list and dict")
+
+
+def _float_fault(value: float) -> str:
+    return "" if value - value == 0 else f"{value!r}; results are finite numbers"
+
+
+def _int_fault(value: int) -> str:
+    bits = value.bit_length()
+    return f"an integer of {bits} bits; at most {LARGEST_INTEGER}" if bits > LARGEST_INTEGER else ""
+
+
+def _text_fault(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return f"text that is not Unicode: {error.reason}"
+    return ""
+
+
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    bool: lambda _: "",
+    float: _float_fault,
+    int: _int_fault,
+    str: _text_fault,
+}
 
 
 def _where(error: BaseException) -> str:
@@ -268,36 +314,50 @@ def _sweep(config: dict[str, Any]) -> None:
         os._exit(71)
 
 
-def _wipe(folder: str) -> None:
-    """Empty a folder, whatever modes a call gave to what is in it."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                os.chmod(entry.path, 0o700)
-                _wipe(entry.path)
-                os.rmdir(entry.path)
-            else:
-                os.unlink(entry.path)
+def _wipe(top: str) -> None:
+    """Empty a folder, whatever modes and depth a call gave to what is in it: what lies deeper is moved up first."""
+    moved = 0
+    while names := os.listdir(top):
+        for name in names:
+            path = f"{top}/{name}"
+            if not _is_folder(path):
+                os.unlink(path)
+                continue
+            for inner in os.listdir(path):
+                if _is_folder(f"{path}/{inner}"):
+                    moved += 1
+                    os.rename(f"{path}/{inner}", f"{top}/.moved-{moved}")
+                else:
+                    os.unlink(f"{path}/{inner}")
+            os.rmdir(path)
+    if os.stat(top).st_uid == os.getuid():
+        os.chmod(top, 0o700)
+        os.utime(top, (0, 0))
+
+
+def _is_folder(path: str) -> bool:
+    """Say whether the path is a folder and no link to one; if so, it may be changed from here on."""
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        return False
+    os.chmod(path, 0o700)
+    return True
 
 
 def _reply(nonce: bytes, kind: str, message: str) -> bytes:
-    body = json.dumps({"error": kind, "message": message[:LONGEST_MESSAGE]})
+    text = message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
+    body = json.dumps({"error": kind, "message": text})
     return nonce + b" " + body.encode() + b"\n"
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
     """Yield lines of bytes, each with its newline."""
-    kept = b""
-    while True:
-        chunk = os.read(descriptor, 1 << 16)
-        if not chunk:
-            return
-        if b"\n" not in chunk:
-            kept += chunk
-            continue
-        *whole, rest = (kept + chunk).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-        kept = rest
+    kept: list[bytes] = []
+    while chunk := os.read(descriptor, 1 << 16):
+        kept.append(chunk)
+        if b"\n" in chunk:
+            *whole, rest = b"".join(kept).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+            kept = [rest]
 
 
 def _send(descriptor: int, value: dict[str, Any]) -> None:
