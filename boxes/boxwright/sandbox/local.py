@@ -226,6 +226,9 @@ class LocalWorker:
                 await self._process.wait()
         except TimeoutError:
             return " (something inside it did not end)"
+        finally:
+            # Nobody reads stdout to its end, so asyncio would keep its pipe; there is no public way to let go of it.
+            self._process._transport.close()  # type: ignore[attr-defined]
         text = stderr.decode(errors="replace").strip()
         return f" ({text[-500:]})" if text else ""
 
