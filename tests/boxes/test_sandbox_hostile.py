@@ -89,7 +89,7 @@ REFUSED = {
         'f"refused: {ctypes.CDLL(None, use_errno=True).syscall(425, 8, ctypes.create_string_buffer(120))} {os.strerror(ctypes.get_errno())}"',
         "refused: -1 Operation not permitted",
     ),
-    "becomes root": ("attempt(lambda: os.setuid(0))", "Operation not permitted"),
+    "becomes root": ("attempt(lambda: os.setuid(0))", "refused"),
     "signals its parent by a descriptor": (
         "attempt(lambda: __import__('fcntl').fcntl(0, 8, os.getppid()))",
         "Operation not permitted",
