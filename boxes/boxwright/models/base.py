@@ -188,6 +188,20 @@ class RequestModel(ABC):
         """Return one completion."""
 
 
+async def ask(model: ChatModel, request: Request) -> list[Completion]:
+    """Pass a request on to another model, whole."""
+    return await model.complete(
+        request.messages,
+        tools=request.tools,
+        n=request.n,
+        temperature=request.temperature,
+        seed=request.seed,
+        max_tokens=request.max_tokens,
+        prefix=request.prefix,
+        logprobs=request.logprobs,
+    )
+
+
 def read_arguments(text: str) -> tuple[dict[str, Any], str]:
     """Return a call's arguments from the JSON a model wrote, and why they could not be read if so."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright.errors import BudgetSpent
-from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage
+from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage, ask
 
 
 class Budgeted(RequestModel):
@@ -27,16 +27,7 @@ class Budgeted(RequestModel):
                 f"(${self.spent.dollars:.4f}, {self.spent.tokens} tokens); what was done is kept: "
                 "run the same command with a larger BOXWRIGHT_BUDGET_USD or BOXWRIGHT_BUDGET_TOKENS to go on"
             )
-        completions = await self._inner.complete(
-            request.messages,
-            tools=request.tools,
-            n=request.n,
-            temperature=request.temperature,
-            seed=request.seed,
-            max_tokens=request.max_tokens,
-            prefix=request.prefix,
-            logprobs=request.logprobs,
-        )
+        completions = await ask(self._inner, request)
         for completion in completions:
             self.spent = self.spent + completion.usage
         return completions

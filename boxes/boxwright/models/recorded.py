@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from boxwright.errors import RecordingMiss, RecordInvalid
 from boxwright.files import append_line, read_lines
 from boxwright.jsontypes import digest
-from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage
+from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage, ask
 
 FORMAT = 1
 
@@ -69,16 +69,7 @@ class Recorded(RequestModel):
                 f"{self._path} holds no answer {occurrence + 1} to the request {key} that ends in {last[-160:]!r}; "
                 "it was recorded for other prompts or tasks: record it anew, or name a model that answers"
             )
-        completions = await self._inner.complete(
-            request.messages,
-            tools=request.tools,
-            n=request.n,
-            temperature=request.temperature,
-            seed=request.seed,
-            max_tokens=request.max_tokens,
-            prefix=request.prefix,
-            logprobs=request.logprobs,
-        )
+        completions = await ask(self._inner, request)
         # At once, in this thread: it is paid for, and a cancelled wait would lose it.
         append_line(self._path, recording_row(key, occurrence, completions))
         return completions

@@ -11,8 +11,6 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from boxwright.box.folder import box_files
@@ -21,6 +19,7 @@ from boxwright.errors import SandboxMissing
 from boxwright.sandbox.local import (
     INSIDE,
     SCRATCH_BYTES,
+    LocalSandbox,
     LocalWorker,
     check_release,
     configuration,
@@ -34,7 +33,7 @@ _FIRST_UID, _UIDS = 0x6B780000, 0x10000
 """A range far above any account; each worker takes one of its own, so that limits by user count it alone."""
 
 
-class Bubblewrap:
+class Bubblewrap(LocalSandbox):
     """Runs each worker under `bwrap`."""
 
     name = "bubblewrap"
@@ -53,15 +52,6 @@ class Bubblewrap:
         )
         command = [*self._wrapping(release, root), *python_command(), "/inside/worker.py"]
         return await LocalWorker.start(command, config, release)
-
-    @asynccontextmanager
-    async def worker(self, release: Release) -> AsyncIterator[LocalWorker]:
-        """See `Sandbox.worker`."""
-        worker = await self.start(release)
-        try:
-            yield worker
-        finally:
-            await worker.close()
 
     def _wrapping(self, release: Release, root: bool) -> list[str]:
         command = [_bwrap(), "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]

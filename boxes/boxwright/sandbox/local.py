@@ -9,7 +9,9 @@ import secrets
 import signal
 import sys
 import sysconfig
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -231,6 +233,23 @@ class LocalWorker:
             self._process._transport.close()  # type: ignore[attr-defined]
         text = stderr.decode(errors="replace").strip()
         return f" ({text[-500:]})" if text else ""
+
+
+class LocalSandbox(ABC):
+    """Base of the sandboxes whose workers are child processes."""
+
+    @abstractmethod
+    async def start(self, release: Release) -> LocalWorker:
+        """See `Sandbox.start`."""
+
+    @asynccontextmanager
+    async def worker(self, release: Release) -> AsyncIterator[LocalWorker]:
+        """See `Sandbox.worker`."""
+        worker = await self.start(release)
+        try:
+            yield worker
+        finally:
+            await worker.close()
 
 
 def _fault(ready: bytes) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
-from boxwright.sandbox.local import INSIDE, LocalWorker, check_release, configuration, python_command
+from boxwright.sandbox.local import INSIDE, LocalSandbox, LocalWorker, check_release, configuration, python_command
 from boxwright.sandbox.trust import Trust
 
 
@@ -31,7 +29,7 @@ class _ScratchWorker(LocalWorker):
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-class Process:
+class Process(LocalSandbox):
     """Runs each worker as a plain child process, for trusted releases only."""
 
     name = "process"
@@ -66,12 +64,3 @@ class Process:
             raise
         worker.scratch = scratch
         return worker
-
-    @asynccontextmanager
-    async def worker(self, release: Release) -> AsyncIterator[LocalWorker]:
-        """See `Sandbox.worker`."""
-        worker = await self.start(release)
-        try:
-            yield worker
-        finally:
-            await worker.close()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from boxwright.errors import NotFound, TasksInvalid
+from boxwright.errors import BadInput, NotFound, TasksInvalid
 from boxwright.tasks.game24 import game24
-from boxwright.tasks.task import Suite, Task
+from boxwright.tasks.task import Split, Suite, Task
 
 _GENERATED: dict[str, Callable[[], Suite]] = {"game24": game24}
 
@@ -35,6 +35,18 @@ def load_suite(name: str) -> Suite:
             "suite", name, suite_names(), f"a suite is one of {', '.join(suite_names())} or a tasks.jsonl file"
         )
     return _read(path)
+
+
+def split_tasks(suite: Suite, split: Split, limit: int | None = None) -> list[Task]:
+    """Return a split's first tasks.
+
+    Raises:
+        BadInput: There are none.
+    """
+    tasks = suite.split(split, limit)
+    if not tasks:
+        raise BadInput(f"suite {suite.name!r} has no task in the split {split!r}; `boxwright suites` counts them")
+    return tasks
 
 
 def masked(text: str) -> str:

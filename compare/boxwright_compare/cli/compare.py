@@ -8,10 +8,9 @@ from typing import cast
 import click
 from rich.progress import Progress
 
-from boxwright.errors import BadInput
 from boxwright.models import Budgeted, load_model
 from boxwright.settings import Settings
-from boxwright.tasks import Split, load_suite
+from boxwright.tasks import Split, load_suite, split_tasks
 from boxwright.tasks.task import SPLITS
 from boxwright.terminal import notes, run_async, screen
 from boxwright_compare.arms import ARMS, ArmResult, run_arm
@@ -41,9 +40,7 @@ def compare(
     settings = Settings()
     student = load_model(model or settings.student, settings)
     loaded = load_suite(suite)
-    tasks = loaded.split(cast(Split, split), limit)
-    if not tasks:
-        raise BadInput(f"suite {loaded.name!r} has no task in the split {split!r}")
+    tasks = split_tasks(loaded, cast(Split, split), limit)
     folder = out or settings.home / "compare" / f"{loaded.name}-{split}-{student.uri.replace('/', '-')}"
     budgeted = Budgeted(student, dollars=settings.budget_usd, tokens=settings.budget_tokens)
     server = box_server(*(part for box in boxes for part in ("--box", box)))

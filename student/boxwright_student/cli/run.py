@@ -8,11 +8,10 @@ from typing import cast
 import click
 from rich.progress import Progress
 
-from boxwright.errors import BadInput
 from boxwright.jsontypes import digest
 from boxwright.models import Budgeted, load_model
 from boxwright.settings import Settings
-from boxwright.tasks import Split, load_suite
+from boxwright.tasks import Split, load_suite, split_tasks
 from boxwright.tasks.task import SPLITS
 from boxwright.terminal import notes, run_async, screen
 from boxwright.traces import TraceStore, Trajectory
@@ -45,9 +44,7 @@ def run(
     settings = Settings()
     student = load_model(model or settings.student, settings)
     loaded = load_suite(suite)
-    tasks = loaded.split(cast(Split, split), limit)
-    if not tasks:
-        raise BadInput(f"suite {loaded.name!r} has no task in the split {split!r}")
+    tasks = split_tasks(loaded, cast(Split, split), limit)
     arm = digest([student.uri, bare, str(mcp)])[7:15]
     store = TraceStore(out or settings.home / "trajectories" / f"{loaded.name}-{split}-{arm}.jsonl")
     budgeted = Budgeted(student, dollars=settings.budget_usd, tokens=settings.budget_tokens)

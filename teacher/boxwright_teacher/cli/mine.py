@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from boxwright.errors import BadInput, CallerMustHandle, ReleaseExists
+from boxwright.errors import CallerMustHandle, ReleaseExists
 from boxwright.jsontypes import digest
 from boxwright.models import load_model
 from boxwright.registry import open_registry, publish
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.settings import Settings
-from boxwright.tasks import Suite, Task, load_suite
+from boxwright.tasks import Suite, Task, load_suite, split_tasks
 from boxwright.tasks.task import tasks_digest
 from boxwright.terminal import notes, run_async, screen
 from boxwright_teacher.estimate import estimate
@@ -49,9 +49,7 @@ def mine(
     given = {"registry": registry, "teacher": teacher, "budget_usd": budget_usd, "budget_tokens": budget_tokens}
     settings = Settings().model_copy(update={key: value for key, value in given.items() if value is not None})
     loaded = load_suite(suite)
-    tasks = loaded.split("build", limit)
-    if not tasks:
-        raise BadInput(f"suite {loaded.name!r} has no task in the split 'build', and only those may be mined")
+    tasks = split_tasks(loaded, "build", limit)  # only those may be mined
     out = notes()
     out.print(
         f"{len(tasks)} build tasks of {loaded.name}, teacher {settings.teacher}: "

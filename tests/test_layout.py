@@ -1,0 +1,45 @@
+"""Rules about the code's shape that no tool checks for us."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("boxes/boxwright", "server/boxwright_server", "teacher/boxwright_teacher")
+PACKAGES += ("student/boxwright_student", "compare/boxwright_compare")
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def test_nobody_imports_a_command_module() -> None:
+    for path in MODULES:
+        if path.parent.name != "cli" and path.name != "__main__.py":
+            assert not [name for name in imports(path) if ".cli" in name], path
+
+
+@pytest.mark.parametrize("heavy", ["torch", "transformers", "litellm", "scipy", "docker"])
+def test_heavy_dependencies_are_imported_only_where_they_are_used(heavy: str) -> None:
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            module = getattr(node, "module", None) or ""
+            assert heavy not in [name.split(".")[0] for name in (*names, module)], path
+
+
+def test_every_module_opens_with_what_it_is_for() -> None:
+    for path in MODULES:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert text, path
+
+
+def test_code_that_runs_in_the_sandbox_is_standard_library_only() -> None:
+    import sys
+
+    for path in (ROOT / "boxes/boxwright/sandbox/inside").glob("*.py"):
+        assert {name.split(".")[0] for name in imports(path)} <= {*sys.stdlib_module_names, ""}, path
