@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from boxwright.sandbox.bubblewrap import Bubblewrap
 from support.boxes import write_box
 
 HEAVY = ("torch", "litellm", "fastmcp", "openai", "mcp", "pydantic", "rich", "ollama", "jsonschema")
@@ -43,7 +44,7 @@ def test_help_imports_nothing_heavy_and_takes_little_time() -> None:
     assert spent < 0.4, f"{spent:.2f} s of processor time"
 
 
-def test_a_box_goes_from_new_to_published_listed_shown_and_verified(tmp_path: Path) -> None:
+def test_a_box_goes_from_new_to_published_listed_shown_and_verified(tmp_path: Path, sandbox: Bubblewrap) -> None:
     boxwright("boxes", "new", "sums", "--into", str(tmp_path))
     assert "3 examples hold" in boxwright("boxes", "test", str(tmp_path / "sums")).stdout
     boxwright("boxes", "publish", str(tmp_path / "sums"))

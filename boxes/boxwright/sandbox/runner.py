@@ -84,12 +84,12 @@ class ToolRunner:
         await asyncio.gather(*(worker.close() for _, worker in idle))
 
     async def _take(self, digest: str) -> Worker | None:
-        for index in range(len(self._idle) - 1, -1, -1):
-            if self._idle[index][0] == digest:
-                worker = self._idle.pop(index)[1]
-                if worker.alive:
-                    return worker
-                await worker.close()
+        while mine := [entry for entry in self._idle if entry[0] == digest]:
+            self._idle.remove(mine[-1])
+            worker = mine[-1][1]
+            if worker.alive:
+                return worker
+            await worker.close()
         return None
 
     async def _put_back(self, digest: str, worker: Worker) -> None:

@@ -19,7 +19,9 @@ _SPAN = re.compile(r"(?:FRAC|\d+\.\d+|[-\d+*/^()= \t])+")
 _BEFORE = re.compile(r"[\w√.%²³!]*\Z")
 _AFTER = re.compile(r"[\w√%²³⁴!]+|\.\d+")
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+(?=\S)", re.MULTILINE)
-_EMPHASIS = re.compile(r"(?<![\w)*_])(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?![\w(*_])")
+_EMPHASIS = re.compile(r"(?<![\w)*_])(\*\*|__|\*|_)(?=\S)(.{1,400}?)(?<=\S)\1(?![\w(*_])")
+_MAKES_24 = re.compile(r"(=\s*24)(?:\.0+(?!\d))?(?!\s*[-+*/^=\d]|\.\d)")
+"""The end of an expression's line: what follows is another matter."""
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -86,16 +88,14 @@ def _candidates(answer: str) -> list[str]:
 
 
 def _expressions(text: str) -> list[str]:
-    text = re.sub(
-        r"(=\s*24)(?:\.0+(?!\d))?(?!\s*[-+*/^=\d]|\.\d)", r"\1 ;", text
-    )  # what follows "= 24" is another matter
+    text = _MAKES_24.sub(r"\1 ;", text)
     found = []
     for match in _SPAN.finditer(text):
         span = _trimmed(match[0])
         if not span:
             continue
         # What clings to an expression belongs to it: "log(…)", "…!" and "…²" are not what stands between.
-        clinging = _BEFORE.search(text[: match.start()]), _AFTER.match(text, match.end())
+        clinging = _BEFORE.search(text[max(0, match.start() - 20) : match.start()]), _AFTER.match(text, match.end())
         before = clinging[0][0] if clinging[0] and not match[0].startswith((" ", "\t")) else ""
         after = clinging[1][0] if clinging[1] and not match[0].endswith((" ", "\t")) else ""
         found.append(f"{before}{span}{after}")
