@@ -11,12 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, Tool
+from mcp_types import CONNECTION_CLOSED, CallToolResult, Tool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from boxwright.errors import BadInput, CallerMustHandle
@@ -92,7 +93,11 @@ class McpTools:
         server, definition = self._definitions[name]
         try:
             result = await self._clients[server].call_tool(definition.name, arguments)
+        except (httpx2.HTTPError, OSError) as error:
+            raise CallerMustHandle(f"the MCP server {server!r} is gone: {error or type(error).__name__}") from error
         except (MCPError, RuntimeError) as error:  # RuntimeError: a result that breaks the tool's own schema
+            if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
+                raise CallerMustHandle(f"the MCP server {server!r} is gone: {error}") from error
             return ToolOutcome(f"the server refused the call: {error}", failed=True)
         return ToolOutcome(_text(result), failed=bool(result.is_error))
 
@@ -115,6 +120,8 @@ async def connect(servers: dict[str, ServerEntry]) -> AsyncIterator[McpTools]:
                     shown = tool.name if tool.name not in definitions else f"{name}__{tool.name}"
                     definitions[shown] = (name, _definition(tool))
                     identity.append([shown, tool.description, tool.input_schema, (tool.meta or {}).get("boxwright")])
+            if not definitions:
+                raise CallerMustHandle(f"the MCP servers list no tool: {', '.join(servers)}; see what they log")
             yield McpTools(clients, definitions, digest(identity))
     except ExceptionGroup as group:  # the clients' task groups wrap whatever is raised while they are open
         error = _root(group)

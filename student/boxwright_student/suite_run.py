@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from boxwright.errors import BoxwrightError
+from boxwright.errors import BoxwrightError, ModelError
 from boxwright.tasks import Task
 from boxwright.traces import TraceStore, Trajectory
 from boxwright_student.agent import Agent
@@ -27,6 +27,7 @@ async def run_tasks(
 
     Raises:
         BudgetSpent: The model's budget was used up; what was done is in the store.
+        ModelError: Every attempt ended in an error of the model.
         CallerMustHandle: The model, the tools or the store cannot be reached.
     """
     by_id = {task.id: task for task in tasks}
@@ -56,4 +57,7 @@ async def run_tasks(
     await asyncio.gather(*(one(task) for task in tasks if task.id not in done))
     if errors:
         raise errors[0]
-    return [done[task.id] for task in tasks]
+    found = [done[task.id] for task in tasks]
+    if found and all(one.ended == "model-error" for one in found):
+        raise ModelError(f"no attempt came to an end; the model says: {found[-1].note}")
+    return found

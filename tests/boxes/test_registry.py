@@ -173,6 +173,30 @@ async def test_files_changed_after_publishing_are_noticed_and_not_run(
         await fresh.call(release, "double", {"number": 1})
 
 
+async def test_a_release_that_was_changed_can_be_yanked_and_followed_by_another(
+    tmp_path: Path, registry: Registry, runner: ToolRunner
+) -> None:
+    release = await publish(write_box(tmp_path / "box"), registry, runner)
+    (release.folder / "README.md").write_text("changed")
+    with pytest.raises(DigestMismatch, match="boxes mark doubler 1.0.0 yanked"):
+        Registry(registry.folder).resolve("doubler")
+    registry.set_lifecycle("doubler", "1.0.0", "yanked", "changed by hand")
+    await publish(write_box(tmp_path / "next", version="1.0.1"), registry, runner)
+    assert Registry(registry.folder).resolve("doubler").version == "1.0.1"
+
+
+async def test_one_bad_box_does_not_take_the_others_with_it(
+    tmp_path: Path, registry: Registry, runner: ToolRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    await publish(write_box(tmp_path / "good", name="good"), registry, runner)
+    bad = await publish(write_box(tmp_path / "bad", name="bad"), registry, runner)
+    (bad.folder / "tools.json").write_text("{}")
+    (registry.folder / "half" / "1.0.0").mkdir(parents=True)
+    (registry.folder / "a-file").write_text("")
+    assert [one.name for one in Registry(registry.folder).current()] == ["good"]
+    assert "box bad is left out" in caplog.text
+
+
 async def test_what_a_kill_left_behind_is_no_release_and_is_swept(
     tmp_path: Path, registry: Registry, runner: ToolRunner
 ) -> None:
@@ -200,7 +224,7 @@ async def test_one_name_in_two_roots_is_an_error_unless_shadowing_is_asked_for(
     await publish(write_box(tmp_path / "box"), library, runner)
     await publish(write_box(tmp_path / "newer", version="2.0.0"), Registry(tmp_path / "mine"), runner)
     with pytest.raises(RegistryError, match="BOXWRIGHT_SHADOW"):
-        Registry(tmp_path / "mine", library.folder).boxes()
+        Registry(tmp_path / "mine", library.folder).releases("doubler")
     shadowing = Registry(tmp_path / "mine", library.folder, shadow=True)
     assert [one.version for one in shadowing.current()] == ["2.0.0"]
 

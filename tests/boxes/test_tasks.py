@@ -154,6 +154,11 @@ def test_deep_and_long_expressions_are_refused() -> None:
         ("number", "18", "none", False),
         ("exact", "Paris", "The answer is Paris.", True),
         ("exact", "Paris", "paris", True),
+        ("number", "1234.5", r"\boxed{1{,}234.5}", True),
+        ("number", "1234.5", "Answer: 1234.5 (3 steps)", True),
+        ("exact", "Tuesday", "**Tuesday**", True),
+        ("exact", "Tuesday", '"Tuesday".', True),
+        ("exact", "Tuesday", r"\boxed{\text{Tuesday}}", True),
         ("exact", "Paris", "Lyon", False),
     ],
 )

@@ -119,6 +119,37 @@ async def test_a_server_that_cannot_be_reached_is_named() -> None:
                 raise AssertionError("it connected")
 
 
+DYING = """
+import os
+from fastmcp import FastMCP
+server = FastMCP("dying", version="1")
+@server.tool
+def die() -> str:
+    "Dies."
+    os._exit(1)
+server.run(show_banner=False)
+"""
+
+
+async def test_a_server_that_dies_is_no_wrong_answer() -> None:
+    with pytest.raises(CallerMustHandle, match="server 'x' is gone"):
+        async with connect({"x": ServerEntry(command=sys.executable, args=["-c", DYING])}) as tools:
+            await Agent(Scripted([calling("die"), "an answer"]), tools).run("?")
+
+
+async def test_a_server_without_tools_is_an_error() -> None:
+    code = "from fastmcp import FastMCP; FastMCP('empty', version='1').run(show_banner=False)"
+    with pytest.raises(CallerMustHandle, match="list no tool"):
+        async with connect({"x": ServerEntry(command=sys.executable, args=["-c", code])}):
+            raise AssertionError("it connected")
+
+
+async def test_a_model_that_only_fails_is_an_error_with_its_cause(tmp_path: Path) -> None:
+    tasks = load_suite("game24").split("dev", 2)
+    with pytest.raises(ModelError, match="the script is at its end"):
+        await run_tasks(Agent(Scripted([]), NoTools()), tasks, "game24", TraceStore(tmp_path / "t.jsonl"))
+
+
 def test_an_mcp_json_is_read_as_clients_write_it(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"a": {"command": "x", "args": ["y"]}, "b": {"url": "http://z", "type": "http"}}}')

@@ -13,7 +13,7 @@ from rich.table import Table
 from boxwright.box.folder import read_release
 from boxwright.box.release import Release
 from boxwright.box.skeleton import write_skeleton
-from boxwright.errors import BoxInvalid
+from boxwright.errors import BoxInvalid, BoxwrightError, RegistryError
 from boxwright.jsontypes import pretty
 from boxwright.registry import build, open_registry, staged
 from boxwright.registry import publish as publish_box
@@ -117,12 +117,20 @@ def verify(spec: str | None, registry: Path | None) -> None:
     """Derive the digests of all releases, or of the one SPEC resolves to, from their files again."""
     opened = open_registry(_settings(registry))
     if spec:
-        releases = [opened.resolve(spec)]
-    else:
-        releases = [release for name in opened.boxes() for release in opened.releases(name)]
-    for release in releases:
-        opened.verify(release)
-    screen().print(f"{len(releases)} releases hold their digests")
+        opened.verify(opened.resolve(spec))
+        screen().print("the release holds its digest")
+        return
+    faults, held = [], 0
+    for name in opened.boxes():
+        for version in opened.versions(name):
+            try:
+                opened.get(name, version)  # reading a release verifies it
+                held += 1
+            except BoxwrightError as error:
+                faults.append(str(error))
+    screen().print(f"{held} releases hold their digests")
+    if faults:
+        raise RegistryError("\n".join(faults))
 
 
 @boxes.command()

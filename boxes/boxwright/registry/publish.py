@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from boxwright.box.folder import read_examples
+from boxwright.box.folder import BUILT_FILE, box_files, read_examples
 from boxwright.box.interface import Step, changes, enough, step_between
 from boxwright.box.names import version_key
 from boxwright.box.release import Release
@@ -52,15 +52,27 @@ async def publish(
                 )
             await _check_step(release, registry, runner)
             home = registry.folder / release.name
-            home.mkdir(exist_ok=True)
+            if (home / release.version).exists():
+                raise RegistryError(f"{home / release.version} lies there without its record; move it away")
+            with writable(home):
+                pass
             kept = {"digest": release.digest, "examples": len(built.examples), **(record or {})}
             write_atomically(home / f"{release.version}.record.json", pretty(kept))
             stage.rename(home / release.version)
     return registry.get(release.name, release.version)
 
 
+def same_source(folder: Path, release: Release) -> bool:
+    """Say whether a release was published from the box in the folder."""
+    ours, theirs = box_files(folder), box_files(release.folder)
+    names = {*ours, *theirs} - {BUILT_FILE}
+    return all(n in ours and n in theirs and ours[n].read_bytes() == theirs[n].read_bytes() for n in names)
+
+
 async def _check_step(new: Release, registry: Registry, runner: ToolRunner) -> None:
-    earlier = [version for version in registry.versions(new.name) if version_key(version) < version_key(new.version)]
+    if not registry.versions(new.name):
+        return
+    earlier = [version for version in registry.usable(new.name) if version_key(version) < version_key(new.version)]
     if not earlier:
         return
     old = registry.get(new.name, max(earlier, key=version_key))

@@ -43,21 +43,8 @@ class Registry:
         return [root for root in (self.folder, self._library) if root is not None and root.is_dir()]
 
     def boxes(self) -> list[str]:
-        """Return the names of all boxes, sorted.
-
-        Raises:
-            RegistryError: A box is in both roots, and shadowing was not asked for.
-        """
-        found: set[str] = set()
-        for root in self.roots:
-            names = {path.name for path in root.iterdir() if path.is_dir() and _versions(path)}
-            if (both := names & found) and not self._shadow:
-                raise RegistryError(
-                    f"box {min(both)!r} is both in {self.folder} and in the shipped library; rename yours, "
-                    "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
-                )
-            found |= names
-        return sorted(found)
+        """Return the names of all boxes, sorted."""
+        return sorted({path.name for root in self.roots for path in root.iterdir() if _versions(path)})
 
     def versions(self, name: str) -> list[str]:
         """Return the versions of a box, lowest first, yanked ones too; none where there is no such box."""
@@ -100,27 +87,26 @@ class Registry:
             wanted = None
         if match is None or wanted is None:
             raise BadInput(f"{spec!r} is no specification; write a box and a range, such as 'game_of_24>=1,<2'")
-        releases = self.releases(match[1])
-        fitting = [one for one in releases if wanted.contains(one.version) and one.lifecycle != "yanked"]
-        if not fitting:
-            states = ", ".join(f"{one.version}{' (yanked)' * (one.lifecycle == 'yanked')}" for one in releases)
-            raise NotFound("release for", spec, [], f"box {match[1]!r} has {states}")
-        return fitting[-1]
+        name = match[1]
+        usable = [version for version in self.usable(name) if wanted.contains(version)]
+        if usable:
+            return self._read(name, usable[-1])
+        yanked = set(self.versions(name)) - set(self.usable(name))
+        states = ", ".join(f"{one}{' (yanked)' * (one in yanked)}" for one in self.versions(name))
+        raise NotFound("release for", spec, [], f"box {name!r} has {states}")
 
     def current(self) -> list[Release]:
         """Return the highest release of every box that is not yanked, sorted by name.
 
-        A box that cannot be read, or was changed after it was published, is left out and logged: one bad box must not
-        take the others with it. `verify` says what is wrong with it.
+        A box that cannot be read, was changed after it was published, or is in both roots, is left out and logged: one
+        bad box must not take the others with it. `boxwright boxes verify` says what is wrong.
         """
         found = []
         for name in self.boxes():
             try:
-                usable = [one for one in self.releases(name) if one.lifecycle != "yanked"]
+                found += [self._read(name, version) for version in self.usable(name)[-1:]]
             except BoxwrightError as error:
                 logger.warning("box %s is left out: %s", name, error)
-                continue
-            found += usable[-1:]
         return found
 
     def ships(self, name: str) -> bool:
@@ -137,7 +123,8 @@ class Registry:
         if actual != release.digest:
             raise DigestMismatch(
                 f"box {release.title} was changed after it was published: its files in {release.folder} have the "
-                f"digest {actual}, recorded is {release.digest}; restore them, or yank the release"
+                f"digest {actual}, recorded is {release.digest}; restore them, or take the release out of use: "
+                f"boxwright boxes mark {release.name} {release.version} yanked"
             )
 
     def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> None:
@@ -172,9 +159,22 @@ class Registry:
             raise RegistryError(f"{self.folder} is locked by another process; try again when it is done") from None
 
     def _known_box(self, name: str) -> list[str]:
-        if found := self.versions(name):
-            return found
-        raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        found = self.versions(name)
+        if not found:
+            raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        if self.ships(name) and _versions(self.folder / name):
+            raise RegistryError(
+                f"box {name!r} is both in {self.folder} and in the shipped library; rename yours, "
+                "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
+            )
+        return found
+
+    def usable(self, name: str) -> list[str]:
+        """Return the box's versions that are not yanked, lowest first, without reading the releases."""
+        versions = self._known_box(name)
+        home = next(root / name for root in self.roots if _versions(root / name))
+        status = self._status(home)
+        return [version for version in versions if status.get(version, {}).get("lifecycle") != "yanked"]
 
     def _known_version(self, name: str, version: str) -> None:
         versions = self._known_box(name)
@@ -182,7 +182,7 @@ class Registry:
             raise NotFound(f"version of box {name!r}", version, versions, f"it has {', '.join(versions)}")
 
     def _read(self, name: str, version: str) -> Release:
-        home = next(root / name for root in self.roots if (root / name / version).is_dir())
+        home = next(root / name for root in self.roots if version in _versions(root / name))
         record, status = home / f"{version}.record.json", home / "status.json"
         stamp = (_stamp(record), _stamp(status))
         known = self._known.get(home / version)
@@ -224,11 +224,11 @@ class Registry:
 
 
 def _versions(home: Path) -> list[str]:
-    """Return the versions whose folders lie in a box's, lowest first; none where it is no box's folder."""
+    """Return the versions that lie in a box's folder with their records, lowest first."""
     if name_fault(home.name) or not home.is_dir():
         return []
-    names = [path.name for path in home.iterdir() if path.is_dir()]
-    return sorted((one for one in names if version_fault(one) is None), key=version_key)
+    names = [path.name for path in home.iterdir() if version_fault(path.name) is None and path.is_dir()]
+    return sorted((one for one in names if (home / f"{one}.record.json").exists()), key=version_key)
 
 
 def _stamp(path: Path) -> int:

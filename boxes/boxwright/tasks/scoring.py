@@ -140,10 +140,11 @@ def _exact(task: Task, answer: str) -> Score:
 
 
 def _number(task: Task, answer: str) -> Score:
-    found = _NUMBER.findall(_final(answer).replace("−", "-"))
+    marked = _last_boxed(answer) or _last_marked(answer)
+    found = _NUMBER.findall((marked or answer).replace("−", "-").replace("{,}", ","))
     if not found:
         return Score(False, "it holds no number")
-    given, wanted = float(found[-1].replace(",", "")), float((task.answer or "nan").replace(",", ""))
+    given, wanted = float(found[0 if marked else -1].replace(",", "")), float((task.answer or "nan").replace(",", ""))
     near = abs(given - wanted) <= task.tolerance * max(1.0, abs(wanted))
     return Score(near, f"{given:g} against {wanted:g}")
 
@@ -153,6 +154,7 @@ def _final(answer: str) -> str:
 
 
 def _normal(text: str) -> str:
+    text = re.sub(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text).strip(" *_`\"'“”.")
     return re.sub(r"\s+", " ", text).strip().strip(".").casefold()
 
 

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from boxwright.errors import CallerMustHandle, ReleaseExists
 from boxwright.jsontypes import digest
 from boxwright.models import load_model
-from boxwright.registry import open_registry, publish
+from boxwright.registry import open_registry, publish, same_source
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.settings import Settings
 from boxwright.tasks import Suite, Task, load_suite, split_tasks
@@ -101,6 +101,8 @@ async def _run(
                 said = "published"
             except ReleaseExists:  # by an earlier start of this run
                 release, said = registry.get(*mined.box.split()), "published already:"
+                if not same_source(Path(mined.candidate), release):
+                    raise
         screen().print(f"{said} {release.title} in {settings.registry_folder}\n{release.digest}", markup=False)
     elif mined.box:
         screen().print(
