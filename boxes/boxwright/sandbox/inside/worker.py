@@ -99,10 +99,8 @@ class Child:
             pass  # the child is gone; what is read below says how
         os.close(self.request)
         reply = self._read(deadline)
-        if reply is not None and _is_whole(
-            reply, nonce
-        ):  # before the child is ended, which takes longer than many a call
-            _write_all(replies, reply)
+        if reply is not None and _is_whole(reply, nonce):
+            _write_all(replies, reply)  # before the child is ended, which takes longer than many a call
         os.kill(self.pid, signal.SIGKILL)
         os.close(self.reply)
         _, status = os.waitpid(self.pid, 0)
