@@ -174,10 +174,14 @@ async def test_an_import_that_fails_or_hangs_is_told(
                 raise AssertionError("it started")
 
 
-async def test_a_box_that_asks_for_the_network_is_refused(tmp_path: Path, sandbox: Bubblewrap) -> None:
-    box = write_box(tmp_path / "box", extra='permissions = { network = "all" }')
-    with pytest.raises(SandboxMissing, match="asks for the network"):
-        await sandbox.start(read_release(box))
+@pytest.mark.parametrize(
+    "line", ['permissions = { network = "all" }', 'dependencies = ["sympy==1.13.3"]', 'requires-python = ">=4"']
+)
+async def test_a_box_that_asks_for_what_no_sandbox_gives_is_refused(
+    tmp_path: Path, sandbox: Bubblewrap, line: str
+) -> None:
+    with pytest.raises(SandboxMissing, match="asks for"):
+        await sandbox.start(read_release(write_box(tmp_path / "box", extra=line)))
 
 
 async def test_without_a_real_sandbox_only_trusted_boxes_run(tmp_path: Path) -> None:

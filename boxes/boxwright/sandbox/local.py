@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import secrets
 import signal
 import sys
@@ -14,6 +15,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
+
+from packaging.specifiers import SpecifierSet
 
 from boxwright.box.folder import files_digest
 from boxwright.box.manifest import Limits
@@ -87,10 +90,18 @@ def check_release(release: Release) -> None:
 
     Raises:
         DigestMismatch: The files were changed.
-        SandboxMissing: It asks for the network.
+        SandboxMissing: It asks for the network, for packages or for another Python.
     """
-    if release.manifest.permissions.network != "none":
+    manifest = release.manifest
+    if manifest.permissions.network != "none":
         raise SandboxMissing(f"box {release.title} asks for the network, which no sandbox here grants yet")
+    if manifest.dependencies:
+        wanted = ", ".join(manifest.dependencies)
+        raise SandboxMissing(f"box {release.title} asks for {wanted}; no sandbox here installs packages yet")
+    if not SpecifierSet(manifest.requires_python).contains(platform.python_version(), prereleases=True):
+        raise SandboxMissing(
+            f"box {release.title} asks for Python {manifest.requires_python}; this is {platform.python_version()}"
+        )
     actual = files_digest(release.folder)
     if actual != release.digest:
         raise DigestMismatch(
