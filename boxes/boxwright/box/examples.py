@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,10 +33,6 @@ class Example(BaseModel):
         if (self.raises is not None) == ("result" in self.model_fields_set):
             raise ValueError("an example has either 'result' or 'raises'")
         return self
-
-    def line(self) -> str:
-        """Return the example as it stands in `examples.jsonl`."""
-        return json.dumps(self.model_dump(exclude_unset=True), ensure_ascii=False, allow_nan=False)
 
 
 def parse_examples(text: str, where: str = "examples.jsonl") -> list[Example]:

@@ -34,8 +34,6 @@ class Recorded(RequestModel):
         self._path, self._inner = path, inner
         self._rows: dict[tuple[str, int], list[Completion]] = {}
         self._seen: Counter[str] = Counter()
-        self.replayed = 0
-        """How many requests were answered from the file."""
         self.usage = Usage()
         """What the recorded completions took when they were made."""
         head = self._load() if path.exists() else None
@@ -61,7 +59,6 @@ class Recorded(RequestModel):
         self._seen[key] += 1
         found = self._rows.get((key, occurrence))
         if found is not None:
-            self.replayed += 1
             return found
         if self._inner is None:
             last = request.messages[-1].content if request.messages else ""
