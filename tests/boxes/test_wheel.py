@@ -12,6 +12,7 @@ from fastmcp.client.transports import StdioTransport
 
 from boxwright.sandbox.bubblewrap import Bubblewrap
 
+pytestmark = pytest.mark.extended  # builds and installs: seconds that `make test` can spare
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = {"boxwright", "boxwright_server", "boxwright_teacher", "boxwright_student", "boxwright_compare"}
 
