@@ -71,8 +71,7 @@ class RegistryProvider(Provider):
         """By digest and tool, since a release never changes."""
 
     async def _list_tools(self) -> Sequence[Tool]:
-        releases = [one for one in self._registry.current() if not self._only or one.name in self._only]
-        return [self._tool(release, spec) for release in releases for spec in release.tools]
+        return [self._tool(release, spec) for release in self._served() for spec in release.tools]
 
     async def _get_tool(self, name: str, version: VersionSpec | None = None) -> Tool | None:
         return self._find(name, version)
@@ -87,12 +86,12 @@ class RegistryProvider(Provider):
 
     def why_unknown(self, name: str) -> str:
         """Return what to say of a tool or version that is not served."""
-        releases = [one for one in self._registry.current() if not self._only or one.name in self._only]
-        served = [release.served(spec) for release in releases for spec in release.tools]
-        versions = self._registry.versions(name.partition("__")[0])
+        served = [release.served(spec) for release in self._served() for spec in release.tools]
+        box = name.partition("__")[0]
+        versions = self._usable(box)
         try:
             for version in versions:
-                self._registry.get(name.partition("__")[0], version)
+                self._registry.get(box, version)
         except BoxwrightError as error:
             return str(error)
         if name in served:
@@ -101,18 +100,22 @@ class RegistryProvider(Provider):
 
     def state(self) -> list[str]:
         """Return what is served now, as digests; it changes when a release is published or yanked."""
-        return [release.digest for release in self._registry.current()]
+        return [release.digest for release in self._served()]
+
+    def _served(self) -> list[Release]:
+        return [one for one in self._registry.current() if not self._only or one.name in self._only]
+
+    def _usable(self, box: str) -> list[str]:
+        return self._registry.usable(box) if self._registry.versions(box) else []
 
     def _find(self, name: str, version: VersionSpec | None) -> BoxTool | None:
         box, _, tool = name.partition("__")
         if self._only and box not in self._only:
             return None
-        for number in reversed(self._registry.versions(box)):
+        for number in reversed(self._usable(box)):
             if version is not None and not version.matches(number):
                 continue
             release = self._registry.get(box, number)
-            if release.lifecycle == "yanked":
-                continue
             specs = {spec.name: spec for spec in release.tools}
             return self._tool(release, specs[tool]) if tool in specs else None
         return None

@@ -9,8 +9,6 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,8 +23,9 @@ from boxwright.models import Completion, Recorded, ToolCall  # noqa: E402
 from boxwright.models.base import Request, RequestModel  # noqa: E402
 from boxwright.registry import Registry  # noqa: E402
 from boxwright.registry.registry import library_folder  # noqa: E402
-from boxwright.sandbox import Sandbox, Worker  # noqa: E402
+from boxwright.sandbox import Sandbox  # noqa: E402
 from boxwright.sandbox.bubblewrap import Bubblewrap  # noqa: E402
+from boxwright.sandbox.local import LocalWorker  # noqa: E402
 from boxwright.tasks import Suite, load_suite  # noqa: E402
 from boxwright_teacher.mine import Mined, Miner  # noqa: E402
 from boxwright_teacher.run_folder import RunFolder  # noqa: E402
@@ -59,25 +58,15 @@ class HandWritten(RequestModel):
         return Completion(text=said["say"], tool_calls=calls, finish="tool_calls" if calls else "stop")
 
 
-class Watching:
+class Watching(Bubblewrap):
     """A sandbox that notes which releases were run in it."""
 
-    def __init__(self, inner: Bubblewrap) -> None:
-        self._inner = inner
-        self.name = inner.name
+    def __init__(self) -> None:
         self.ran: dict[str, str] = {}
 
-    async def start(self, release: Release) -> Worker:
+    async def start(self, release: Release) -> LocalWorker:
         self.ran[release.digest] = f"demo: {release.title}"
-        return await self._inner.start(release)
-
-    @asynccontextmanager
-    async def worker(self, release: Release) -> AsyncIterator[Worker]:
-        worker = await self.start(release)
-        try:
-            yield worker
-        finally:
-            await worker.close()
+        return await super().start(release)
 
 
 def _program(name: str, task: str) -> str:
@@ -112,7 +101,7 @@ async def main() -> None:
         mined = await mine(run / "record", HandWritten(load_suite("game24")), Bubblewrap())
         RECORDING.write_text((run / "record" / "completions.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
         # Replayed once more, under the recording's own name, for the digests the demo will see.
-        watching = Watching(Bubblewrap())
+        watching = Watching()
         replayed = await mine(run / "replay", Recorded(RECORDING), watching)
         assert mined.kept == replayed.kept
         assert replayed.box, replayed.faults

@@ -7,7 +7,7 @@ from pathlib import Path
 from boxwright.box.examples import Example, parse_examples
 from boxwright.box.manifest import Manifest, parse_manifest
 from boxwright.box.release import Lifecycle, Release, parse_tools
-from boxwright.errors import BoxInvalid
+from boxwright.errors import BoxInvalid, DigestMismatch
 from boxwright.jsontypes import digest, digest_bytes
 
 SOURCE_FILES = ("box.toml", "tools.py", "examples.jsonl", "README.md")
@@ -50,6 +50,21 @@ def files_digest(folder: Path) -> str:
     """
     hashes = [{"path": name, "sha256": digest_bytes(path.read_bytes())} for name, path in box_files(folder).items()]
     return digest(hashes)
+
+
+def check_digest(release: Release) -> None:
+    """Derive the release's digest from its files again.
+
+    Raises:
+        DigestMismatch: It is not the one recorded when the release was published.
+    """
+    actual = files_digest(release.folder)
+    if actual != release.digest:
+        raise DigestMismatch(
+            f"box {release.title} was changed after it was published: its files in {release.folder} have the "
+            f"digest {actual}, recorded is {release.digest}; restore them, or take the release out of use: "
+            f"boxwright boxes mark {release.name} {release.version} yanked"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,10 +13,10 @@ from typing import cast
 from filelock import FileLock, Timeout
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from boxwright.box.folder import files_digest, read_release
+from boxwright.box.folder import check_digest, read_release
 from boxwright.box.names import name_fault, version_fault, version_key
 from boxwright.box.release import Lifecycle, Release
-from boxwright.errors import BadInput, BoxwrightError, DigestMismatch, NotFound, RegistryError
+from boxwright.errors import BadInput, BoxwrightError, NotFound, RegistryError
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import pretty
 from boxwright.settings import Settings
@@ -34,6 +34,8 @@ class Registry:
         """The folder that is written to."""
         self._library = library
         self._shadow = shadow
+        self._told: dict[str, str] = {}
+        """What was logged of boxes that are left out."""
         self._known: dict[Path, tuple[tuple[int, int], Release]] = {}
         """Releases read before, with the times of what may change beside them; their own files never do."""
 
@@ -106,7 +108,9 @@ class Registry:
             try:
                 found += [self._read(name, version) for version in self.usable(name)[-1:]]
             except BoxwrightError as error:
-                logger.warning("box %s is left out: %s", name, error)
+                if self._told.get(name) != str(error):  # a server asks every second
+                    logger.warning("box %s is left out: %s", name, error)
+                    self._told[name] = str(error)
         return found
 
     def ships(self, name: str) -> bool:
@@ -119,13 +123,7 @@ class Registry:
         Raises:
             DigestMismatch: It is not the one recorded when the release was published.
         """
-        actual = files_digest(release.folder)
-        if actual != release.digest:
-            raise DigestMismatch(
-                f"box {release.title} was changed after it was published: its files in {release.folder} have the "
-                f"digest {actual}, recorded is {release.digest}; restore them, or take the release out of use: "
-                f"boxwright boxes mark {release.name} {release.version} yanked"
-            )
+        check_digest(release)
 
     def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> None:
         """Mark a release active, deprecated or yanked; its files stay as they are.

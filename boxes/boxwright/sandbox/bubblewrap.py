@@ -65,15 +65,13 @@ class Bubblewrap(LocalSandbox):
         # Before the rest, some of which may lie below it on this machine.
         command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the sandbox's own
         shown = _outermost([*map(Path, SYSTEM_LIBRARIES), *python_paths()])
-        for folder in sorted(
-            {parent for path in [*shown, Path("/box/data/x")] for parent in path.parents if parent != Path("/")}
-        ):
+        parents = {parent for path in [*shown, Path("/box/data/x")] for parent in path.parents}
+        for folder in sorted(parents - {Path("/")}):
             command += ["--perms", "0755", "--dir", str(folder)]  # bwrap would make them 0700, root's alone
         for path in shown:
             command += ["--ro-bind", str(path), str(path)]
-        for name, path in box_files(
-            release.folder
-        ).items():  # and nothing else that lies there: only these have a digest
+        # These files and nothing else that lies there: only they have a digest.
+        for name, path in box_files(release.folder).items():
             command += ["--ro-bind", str(path.resolve()), f"/box/{name}"]
         command += ["--ro-bind", str(INSIDE), "/inside"]
         # /dev is a file system of its own, with a writable shm in it: read-only, lest calls meet there

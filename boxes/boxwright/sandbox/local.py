@@ -18,12 +18,11 @@ from typing import Any, Self
 
 from packaging.specifiers import SpecifierSet
 
-from boxwright.box.folder import files_digest
+from boxwright.box.folder import check_digest
 from boxwright.box.manifest import Limits
 from boxwright.box.release import Release
 from boxwright.errors import (
     ArgumentsInvalid,
-    DigestMismatch,
     SandboxMissing,
     ToolFailed,
     ToolLimitReached,
@@ -102,12 +101,7 @@ def check_release(release: Release) -> None:
         raise SandboxMissing(
             f"box {release.title} asks for Python {manifest.requires_python}; this is {platform.python_version()}"
         )
-    actual = files_digest(release.folder)
-    if actual != release.digest:
-        raise DigestMismatch(
-            f"box {release.title} was changed after it was published: {release.folder} has the digest {actual}, "
-            f"not {release.digest}; restore its files, or yank it and publish the change as a new version"
-        )
+    check_digest(release)
 
 
 class LocalWorker:
