@@ -168,7 +168,7 @@ async def test_files_changed_after_publishing_are_noticed_and_not_run(
     source.write_text(source.read_text().replace("2 *", "3 *"))
     with pytest.raises(DigestMismatch, match="changed after it was published"):
         registry.verify(release)
-    fresh = ToolRunner(runner._sandbox)
+    fresh = ToolRunner(runner.sandbox)
     with pytest.raises(DigestMismatch):
         await fresh.call(release, "double", {"number": 1})
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from boxwright.box.release import Release
@@ -15,8 +16,17 @@ from boxwright.jsontypes import Json
 from boxwright.sandbox.base import Sandbox, Worker
 
 WORKERS_PER_RELEASE = 4
-IDLE_WORKERS = 32
-"""Warm workers kept over all releases; beyond, the one longest idle is retired."""
+WORKERS = 32
+"""Workers over all releases, in use and idle. Where one more is wanted, the one longest idle makes room."""
+IDLE_SECONDS = 300.0
+"""How long a worker is kept that nobody calls."""
+
+
+@dataclass(frozen=True)
+class _Idle:
+    digest: str
+    worker: Worker
+    timer: asyncio.TimerHandle
 
 
 class ToolRunner:
@@ -26,11 +36,16 @@ class ToolRunner:
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._idle: list[tuple[str, Worker]] = []
-        """Digest and worker, the longest idle first."""
+        self.sandbox = sandbox
+        self._idle: list[_Idle] = []
+        """The longest idle first."""
         self._closed = False
-        self._room: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(WORKERS_PER_RELEASE))
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._in_use = 0
+        self._room = asyncio.Semaphore(WORKERS)
+        self._release_room: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(WORKERS_PER_RELEASE)
+        )
 
     async def __aenter__(self) -> ToolRunner:
         return self
@@ -53,7 +68,7 @@ class ToolRunner:
         return result
 
     async def _call(self, release: Release, tool: str, arguments: dict[str, Any]) -> Json:
-        async with self._room[release.digest]:
+        async with self._seat(release.digest):
             if worker := await self._take(release.digest):
                 try:
                     return await worker.call(tool, arguments)
@@ -61,7 +76,7 @@ class ToolRunner:
                     pass  # it may have died idle; a call leaves nothing behind, so it may be made again, on a new one
                 finally:
                     await self._put_back(release.digest, worker)
-            worker = await self._sandbox.start(release)
+            worker = await self._start(release)
             try:
                 return await worker.call(tool, arguments)
             finally:
@@ -70,32 +85,59 @@ class ToolRunner:
     @asynccontextmanager
     async def worker(self, release: Release) -> AsyncIterator[Worker]:
         """Lend a worker of the release, a warm one where there is one."""
-        async with self._room[release.digest]:
-            worker = await self._take(release.digest) or await self._sandbox.start(release)
+        async with self._seat(release.digest):
+            worker = await self._take(release.digest) or await self._start(release)
             try:
                 yield worker
             finally:
                 await self._put_back(release.digest, worker)
 
+    @asynccontextmanager
+    async def _seat(self, digest: str) -> AsyncIterator[None]:
+        async with self._release_room[digest], self._room:
+            self._in_use += 1
+            try:
+                yield
+            finally:
+                self._in_use -= 1
+
     async def close(self) -> None:
         """End every idle worker, and each one in use when it is given back."""
         self._closed = True
         idle, self._idle = self._idle, []
-        await asyncio.gather(*(worker.close() for _, worker in idle))
+        for one in idle:
+            one.timer.cancel()
+        await asyncio.gather(*self._retiring, *(one.worker.close() for one in idle))
 
     async def _take(self, digest: str) -> Worker | None:
-        while mine := [entry for entry in self._idle if entry[0] == digest]:
-            self._idle.remove(mine[-1])
-            worker = mine[-1][1]
+        # The longest idle first: it has had the most time to fork its next children ahead.
+        while mine := [one for one in self._idle if one.digest == digest]:
+            worker = self._let_go(mine[0])
             if worker.alive:
                 return worker
             await worker.close()
         return None
 
+    async def _start(self, release: Release) -> Worker:
+        while self._idle and len(self._idle) + self._in_use > WORKERS:
+            await self._let_go(self._idle[0]).close()
+        return await self.sandbox.start(release)
+
     async def _put_back(self, digest: str, worker: Worker) -> None:
         if self._closed or not worker.alive:
             await worker.close()
             return
-        self._idle.append((digest, worker))
-        if len(self._idle) > IDLE_WORKERS:
-            await self._idle.pop(0)[1].close()
+        timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._retire, worker)
+        self._idle.append(_Idle(digest, worker, timer))
+
+    def _let_go(self, one: _Idle) -> Worker:
+        one.timer.cancel()
+        self._idle.remove(one)
+        return one.worker
+
+    def _retire(self, worker: Worker) -> None:
+        for one in [one for one in self._idle if one.worker is worker]:
+            self._let_go(one)
+            task = asyncio.ensure_future(worker.close())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)

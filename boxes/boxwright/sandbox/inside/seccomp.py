@@ -56,6 +56,10 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 _DEATH_SIGNAL, _SIGKILL = 1, 9
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16
+_OWN = 0x5AFE71D5
+"""Stands for a call's own process number until there is one; no other value in the filters is like it."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Unavailable(Exception):
@@ -103,17 +107,9 @@ class _Filter:
         body = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument), (_ANY_BIT, *skip, mask), (_RETURN, 0, 0, _ERRNO | _EPERM)]
         self._rule(name, [*body, (_LOAD, 0, 0, _NR)])
 
-    def install(self) -> None:
-        """Put the filter on this process and all it becomes.
-
-        Raises:
-            Unavailable: The kernel refused.
-        """
-        code = b"".join(struct.pack("=HBBI", *one) for one in [*self.code, (_RETURN, 0, 0, _ALLOW)])
-        buffer = ctypes.create_string_buffer(code, len(code))
-        program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
-        _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
-        _prctl(22, 2, program)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    def packed(self) -> bytes:
+        """Return the filter as the kernel reads it."""
+        return b"".join(struct.pack("=HBBI", *one) for one in [*self.code, (_RETURN, 0, 0, _ALLOW)])
 
     def _rule(self, name: str, body: list[tuple[int, int, int, int]]) -> None:
         number = _CALLS[name][self.column]
@@ -134,26 +130,34 @@ def before_import() -> None:
     rules.bits("clone", 0, _CLONE_NEW, refuse_when_set=True)
     rules.keeps("prctl", _DEATH_SIGNAL, _SIGKILL)  # it may not outlive the one that started it
     rules.only("socket", 0, (socket.AF_UNIX,))
-    rules.install()
+    _install(rules.packed())
 
 
-def before_call() -> None:
-    """Install the filter that a call takes before box code runs in it.
+def call_filter() -> bytes:
+    """Return the filter for a call, for `before_call`: made once, since making it takes longer than a fork.
 
     Raises:
-        Unavailable: The kernel or the machine has no seccomp filters.
+        Unavailable: The machine has no table of system calls here.
     """
-    own = os.getpid()
     rules = _Filter()
     for name in ("fork", "vfork", "pidfd_open", "pidfd_send_signal"):
         rules.refuse(name)
     rules.bits("clone", 0, _CLONE_THREAD, refuse_when_set=False)
     for name in ("kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "tkill"):
-        rules.only(name, 0, (own,))
-    rules.only("prlimit64", 0, (0, own))
+        rules.only(name, 0, (_OWN,))
+    rules.only("prlimit64", 0, (0, _OWN))
     rules.unless("fcntl", 1, _OWNER_COMMANDS)
     rules.unless("ioctl", 1, _OWNER_REQUESTS)
-    rules.install()
+    return rules.packed()
+
+
+def before_call(filter_: bytes) -> None:
+    """Install the filter that a call takes before box code runs in it.
+
+    Raises:
+        Unavailable: The kernel has no seccomp filters.
+    """
+    _install(filter_.replace(struct.pack("=I", _OWN), struct.pack("=I", os.getpid())))
 
 
 def undumpable() -> None:
@@ -174,7 +178,13 @@ def die_with_parent() -> None:
     _prctl(_DEATH_SIGNAL, _SIGKILL)
 
 
+def _install(code: bytes) -> None:
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+    _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
+    _prctl(22, 2, program)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
 def _prctl(option: int, value: int, pointer: bytes | None = None) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), pointer, 0, 0) != 0:
+    if _libc.prctl(option, ctypes.c_ulong(value), pointer, 0, 0) != 0:
         raise Unavailable(f"prctl({option}, {value}) failed: {os.strerror(ctypes.get_errno())}")

@@ -4,7 +4,8 @@ It is started by path (`python -P -s -S worker.py`), reads JSON lines on descrip
 The first line is its configuration; every other one a request with a nonce, which its answer carries back.
 
 * The box's import runs once, here; one release is one trust domain. Calls of it share nothing else: each has a child
-  of its own, forked ahead of the call and gone after it, with no descriptor but its request and its reply.
+  of its own, forked ahead of the call and gone after it, with no descriptor but its request and its reply. A few wait
+  in stock, so that a call pays for no fork even when it follows close upon another.
 * The child takes limits and a seccomp filter before box code runs; without the filter it answers with an error.
 * After a call everything still running in the sandbox is killed and the scratch folder is emptied. Where that fails
   the worker ends, and the host starts another.
@@ -21,7 +22,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,8 @@ LONGEST_MESSAGE = 2000
 SLACK = 4096
 MOST_FILES = 10_000
 LOOK_SECONDS = 0.1
+AHEAD = 2
+"""Children that wait in stock."""
 LARGEST_INTEGER = 10_000  # bits
 DEEPEST = 100
 
@@ -52,8 +55,8 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(quiet, standard)
-    lines = _lines(requests)
-    config = json.loads(next(lines))
+    lines = Lines(requests)
+    config = json.loads(lines.next())
     try:
         _settle(config)
         tools = _load(config["tools"], "tools")
@@ -62,13 +65,18 @@ def main() -> None:
         return
     gc.collect()
     gc.freeze()
-    _sweep(config)
+    stock: list[Child] = []
+    _sweep(config, stock)
     _send(replies, {"ready": True})
-    child = Child(tools, config)
-    for line in lines:
+    while True:
+        while len(stock) < AHEAD and not lines.waiting():
+            stock.append(Child(tools, config))
+        line = lines.next()
+        if not line:
+            return
+        child = stock.pop(0) if stock else Child(tools, config)
         child.answer(line, replies)
-        _sweep(config)
-        child = Child(tools, config)
+        _sweep(config, stock)
 
 
 class Child:
@@ -88,6 +96,11 @@ class Child:
                 os._exit(status)
         os.close(request_read)
         os.close(reply_write)
+
+    def forget(self) -> None:
+        """Let go of a child that was ended unused."""
+        os.close(self.request)
+        os.close(self.reply)
 
     def answer(self, line: bytes, replies: int) -> None:
         """Hand the request over, pass the reply on within the limits, and end the child."""
@@ -163,10 +176,12 @@ def _settle(config: dict[str, Any]) -> None:
         os.setresgid(config["uid"], config["uid"], config["uid"])
         os.setresuid(config["uid"], config["uid"], config["uid"])
     if config["own_processes"]:
-        resource.setrlimit(resource.RLIMIT_NPROC, (config["processes"] + 4, config["processes"] + 4))
+        most = config["processes"] + AHEAD + 2  # this process, the stock, and the call that runs
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
     if config["seccomp"]:
         seccomp.die_with_parent()  # again: a change of user clears it
         seccomp.undumpable()
+        config["filter"] = seccomp.call_filter()
         seccomp.before_import()
     os.chdir(config["scratch"])
 
@@ -187,11 +202,11 @@ def _be_child(request: int, reply: int, tools: ModuleType, config: dict[str, Any
     refusal = ""
     if config["seccomp"]:
         try:
-            seccomp.before_call()
+            seccomp.before_call(config["filter"])
         except seccomp.Unavailable as error:
             refusal = str(error)
     _run(b"", {"op": "call", "tool": "rehearse", "arguments": {}}, _Rehearsal, config["output_bytes"])
-    line = next(_lines(3), b"")
+    line = Lines(3).next()
     if not line:
         return
     os.close(3)
@@ -293,23 +308,36 @@ def _where(error: BaseException) -> str:
     return f" (tools.py, line {line})" if line else ""
 
 
-def _sweep(config: dict[str, Any]) -> None:
-    """Kill whatever is left in the sandbox and empty its scratch folder, or end this worker."""
+def _sweep(config: dict[str, Any], stock: list[Child]) -> None:
+    """Kill whatever is left in the sandbox but the stock, and empty its scratch folder; or end this worker."""
     try:
-        if config["own_processes"]:  # a namespace of its own: everybody else in it is a child of the box
-            assert 1 in (os.getpid(), os.getppid())  # elsewhere the next line would end a user's whole session
-            try:
-                os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            try:
-                while True:  # until every one of them is gone, not only told to go
-                    os.waitpid(-1, 0)
-            except ChildProcessError:
-                pass
+        if config["own_processes"] and _strangers(stock):
+            _kill_all()
+            for child in stock:
+                child.forget()
+            stock.clear()
         _wipe(config["scratch"])
     except BaseException:
         os._exit(71)
+
+
+def _strangers(stock: list[Child]) -> bool:
+    """Say whether a process runs in the sandbox that is not ours. A call can start none, but an import can."""
+    ours = {"1", str(os.getpid()), *(str(child.pid) for child in stock)}
+    return any(name.isdigit() and name not in ours for name in os.listdir("/proc"))
+
+
+def _kill_all() -> None:
+    assert 1 in (os.getpid(), os.getppid())  # elsewhere the next line would end a user's whole session
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        while True:  # until every one of them is gone, not only told to go
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        pass
 
 
 def _wipe(top: str) -> None:
@@ -347,15 +375,29 @@ def _reply(nonce: bytes, kind: str, message: str) -> bytes:
     return nonce + b" " + body.encode() + b"\n"
 
 
-def _lines(descriptor: int) -> Iterator[bytes]:
-    """Yield lines of bytes, each with its newline."""
-    kept: list[bytes] = []
-    while chunk := os.read(descriptor, 1 << 16):
-        kept.append(chunk)
-        if b"\n" in chunk:
-            *whole, rest = b"".join(kept).split(b"\n")
-            yield from (line + b"\n" for line in whole)
-            kept = [rest]
+class Lines:
+    """Lines of bytes from a descriptor, each with its newline."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._kept = bytearray()
+
+    def waiting(self) -> bool:
+        """Say whether something is there to be read, without waiting for it."""
+        return bool(self._kept) or bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def next(self) -> bytes:
+        """Wait for the next line and return it; nothing at the end, whatever is left of a line then."""
+        looked = 0
+        while (end := self._kept.find(b"\n", looked)) < 0:
+            looked = len(self._kept)
+            chunk = os.read(self._descriptor, 1 << 16)
+            if not chunk:
+                return b""
+            self._kept += chunk
+        line = bytes(self._kept[: end + 1])
+        del self._kept[: end + 1]
+        return line
 
 
 def _send(descriptor: int, value: dict[str, Any]) -> None:
