@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boxwright.box.examples import Example, parse_examples
 from boxwright.box.manifest import Manifest, parse_manifest
-from boxwright.box.release import Lifecycle, Release, parse_tools
+from boxwright.box.release import Release, parse_tools
 from boxwright.errors import BoxInvalid, DigestMismatch
 from boxwright.jsontypes import digest, digest_bytes
 
@@ -85,9 +85,7 @@ def read_examples(folder: Path) -> list[Example]:
     return parse_examples(_text(folder / "examples.jsonl"), str(folder / "examples.jsonl"))
 
 
-def read_release(
-    folder: Path, *, digest: str | None = None, lifecycle: Lifecycle = "active", reason: str = ""
-) -> Release:
+def read_release(folder: Path, *, digest: str | None = None) -> Release:
     """Return the folder as a release; its digest is computed unless a recorded one is given.
 
     Raises:
@@ -99,8 +97,6 @@ def read_release(
         manifest=read_manifest(folder),
         tools=parse_tools(_text(built), str(built)) if built.exists() else (),
         digest=digest or files_digest(folder),
-        lifecycle=lifecycle,
-        reason=reason,
     )
 
 

@@ -43,6 +43,8 @@ class Release:
     lifecycle: Lifecycle = "active"
     reason: str = ""
     """Why it is deprecated or yanked."""
+    replacement: str = ""
+    """What to use instead, where something is."""
 
     @property
     def name(self) -> str:

@@ -77,7 +77,7 @@ def publish(folder: Path, registry: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(registry: Path | None, as_json: bool) -> None:
     """List the boxes, the newest usable release of each."""
-    current = open_registry(_settings(registry)).current()
+    current = list(open_registry(_settings(registry)).current())
     if as_json:
         click.echo(pretty([_row(release) for release in current]), nl=False)
         return
@@ -138,11 +138,12 @@ def verify(spec: str | None, registry: Path | None) -> None:
 @click.argument("version")
 @click.argument("lifecycle", type=click.Choice(["active", "deprecated", "yanked"]))
 @click.option("--reason", default="", help="Why, for whoever meets it.")
+@click.option("--replaced-by", "replacement", default="", help="What to use instead.")
 @_registry
-def mark(name: str, version: str, lifecycle: str, reason: str, registry: Path | None) -> None:
+def mark(name: str, version: str, lifecycle: str, reason: str, replacement: str, registry: Path | None) -> None:
     """Mark a release active, deprecated or yanked; its files stay."""
     state = cast(Literal["active", "deprecated", "yanked"], lifecycle)
-    open_registry(_settings(registry)).set_lifecycle(name, version, state, reason)
+    open_registry(_settings(registry)).set_lifecycle(name, version, state, reason, replacement)
     screen().print(f"{name} {version} is {lifecycle}")
 
 

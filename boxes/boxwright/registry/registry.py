@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,11 +15,11 @@ from filelock import FileLock, Timeout
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from boxwright.box.folder import check_digest, read_release
-from boxwright.box.names import name_fault, version_fault, version_key
 from boxwright.box.release import Lifecycle, Release
 from boxwright.errors import BadInput, BoxwrightError, NotFound, RegistryError
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import pretty
+from boxwright.registry.home import RECORD_SUFFIX, STATUS_FILE, Home, Homes, changes, read_home
 from boxwright.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,9 @@ class Registry:
         self._shadow = shadow
         self._told: dict[str, str] = {}
         """What was logged of boxes that are left out."""
-        self._known: dict[Path, tuple[tuple[int, int], Release]] = {}
-        """Releases read before, with the times of what may change beside them; their own files never do."""
+        self._homes = Homes()
+        self._known: dict[Path, tuple[int, Release]] = {}
+        """Releases read before, with the times of their records; their own files never change."""
 
     @property
     def roots(self) -> list[Path]:
@@ -46,14 +48,12 @@ class Registry:
 
     def boxes(self) -> list[str]:
         """Return the names of all boxes, sorted."""
-        return sorted({path.name for root in self.roots for path in root.iterdir() if _versions(path)})
+        names = {name for root in self.roots for name in changes(root)}
+        return sorted(name for name in names if self._home(name).versions)
 
     def versions(self, name: str) -> list[str]:
         """Return the versions of a box, lowest first, yanked ones too; none where there is no such box."""
-        for root in self.roots:
-            if found := _versions(root / name):
-                return found
-        return []
+        return list(self._home(name).versions)
 
     def get(self, name: str, version: str) -> Release:
         """Return one release.
@@ -63,8 +63,7 @@ class Registry:
             BoxInvalid: Its files cannot be read as a box.
             DigestMismatch: They are not those that were published.
         """
-        self._known_version(name, version)
-        return self._read(name, version)
+        return self._read(self._known_version(name, version), version)
 
     def releases(self, name: str) -> list[Release]:
         """Return all releases of a box, lowest version first.
@@ -72,8 +71,8 @@ class Registry:
         Raises:
             NotFound: There is no such box.
         """
-        self._known_box(name)
-        return [self._read(name, version) for version in self.versions(name)]
+        home = self._known_box(name)
+        return [self._read(home, version) for version in home.versions]
 
     def resolve(self, spec: str) -> Release:
         """Return the highest release that fits a specification such as `game_of_24>=1,<2` and is not yanked.
@@ -89,33 +88,50 @@ class Registry:
             wanted = None
         if match is None or wanted is None:
             raise BadInput(f"{spec!r} is no specification; write a box and a range, such as 'game_of_24>=1,<2'")
-        name = match[1]
-        usable = [version for version in self.usable(name) if wanted.contains(version)]
-        if usable:
-            return self._read(name, usable[-1])
-        yanked = set(self.versions(name)) - set(self.usable(name))
-        states = ", ".join(f"{one}{' (yanked)' * (one in yanked)}" for one in self.versions(name))
-        raise NotFound("release for", spec, [], f"box {name!r} has {states}")
+        home = self._known_box(match[1])
+        usable = home.usable()
+        fitting = [version for version in usable if wanted.contains(version)]
+        if fitting:
+            return self._read(home, fitting[-1])
+        states = ", ".join(f"{one}{' (yanked)' * (one not in usable)}" for one in home.versions)
+        raise NotFound("release for", spec, [], f"box {match[1]!r} has {states}")
 
-    def current(self) -> list[Release]:
-        """Return the highest release of every box that is not yanked, sorted by name.
+    def current(self) -> Iterator[Release]:
+        """Yield the highest release of every box that is not yanked, sorted by name; each is read when it is asked for.
 
         A box that cannot be read, was changed after it was published, or is in both roots, is left out and logged: one
         bad box must not take the others with it. `boxwright boxes verify` says what is wrong.
         """
-        found = []
         for name in self.boxes():
             try:
-                found += [self._read(name, version) for version in self.usable(name)[-1:]]
+                release = self.newest(name)
             except BoxwrightError as error:
-                if self._told.get(name) != str(error):  # a server asks every second
+                if self._told.get(name) != str(error):  # once for each cause, however often a server asks
                     logger.warning("box %s is left out: %s", name, error)
                     self._told[name] = str(error)
-        return found
+            else:
+                if release is not None:
+                    yield release
+
+    def newest(self, name: str) -> Release | None:
+        """Return the box's highest release that is not yanked, or None where all are.
+
+        Raises:
+            NotFound: There is no such box.
+            BoxInvalid: Its files cannot be read as a box.
+            DigestMismatch: They are not those that were published.
+        """
+        home = self._known_box(name)
+        return self._read(home, home.usable()[-1]) if home.usable() else None
+
+    def changes(self) -> dict[str, object]:
+        """Return a value for every box that differs once something of the box was published, marked or removed."""
+        looks = [changes(root) for root in self.roots]
+        return {name: [look.get(name) for look in looks] for name in {name for look in looks for name in look}}
 
     def ships(self, name: str) -> bool:
         """Say whether a box of that name ships with the product and may not be published beside it."""
-        return self._library is not None and not self._shadow and bool(_versions(self._library / name))
+        return self._library is not None and not self._shadow and bool(self._homes.read(self._library / name).versions)
 
     def verify(self, release: Release) -> None:
         """Derive the release's digest from its files again.
@@ -125,8 +141,10 @@ class Registry:
         """
         check_digest(release)
 
-    def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str) -> None:
+    def set_lifecycle(self, name: str, version: str, lifecycle: Lifecycle, reason: str, replacement: str = "") -> None:
         """Mark a release active, deprecated or yanked; its files stay as they are.
+
+        `replacement` names what to use instead, for whoever meets it.
 
         Raises:
             NotFound: There is no such release.
@@ -137,9 +155,9 @@ class Registry:
         if not (home / version).is_dir():
             raise RegistryError(f"box {name} {version} ships with the product and cannot be changed")
         with self.lock():
-            status = self._status(home)
-            status[version] = {"lifecycle": lifecycle, "reason": reason}
-            write_atomically(home / "status.json", pretty(status))
+            said = {"lifecycle": lifecycle, "reason": reason, "replacement": replacement}
+            states = {**read_home(home).states(), version: {key: value for key, value in said.items() if value}}
+            write_atomically(home / STATUS_FILE, pretty(states))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -156,84 +174,74 @@ class Registry:
         except Timeout:
             raise RegistryError(f"{self.folder} is locked by another process; try again when it is done") from None
 
-    def _known_box(self, name: str) -> list[str]:
-        found = self.versions(name)
-        if not found:
+    def usable(self, name: str) -> list[str]:
+        """Return the box's versions that are not yanked, lowest first, without reading the releases.
+
+        Raises:
+            NotFound: There is no such box.
+        """
+        return self._known_box(name).usable()
+
+    def _home(self, name: str) -> Home:
+        """Return the box's folder in the first root that has it; one without versions where none has."""
+        found = [self._homes.read(root / name) for root in self.roots]
+        return next((home for home in found if home.versions), Home(self.folder / name))
+
+    def _known_box(self, name: str) -> Home:
+        home = self._home(name)
+        if not home.versions:
             raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
-        if self.ships(name) and _versions(self.folder / name):
+        if home.folder.parent == self.folder and self.ships(name):
             raise RegistryError(
                 f"box {name!r} is both in {self.folder} and in the shipped library; rename yours, "
                 "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
             )
-        return found
+        return home
 
-    def usable(self, name: str) -> list[str]:
-        """Return the box's versions that are not yanked, lowest first, without reading the releases."""
-        versions = self._known_box(name)
-        home = next(root / name for root in self.roots if _versions(root / name))
-        status = self._status(home)
-        return [version for version in versions if status.get(version, {}).get("lifecycle") != "yanked"]
+    def _known_version(self, name: str, version: str) -> Home:
+        home = self._known_box(name)
+        if version not in home.versions:
+            has = f"it has {', '.join(home.versions)}"
+            raise NotFound(f"version of box {name!r}", version, home.versions, has)
+        return home
 
-    def _known_version(self, name: str, version: str) -> None:
-        versions = self._known_box(name)
-        if version not in versions:
-            raise NotFound(f"version of box {name!r}", version, versions, f"it has {', '.join(versions)}")
+    def _read(self, home: Home, version: str) -> Release:
+        folder, record = home.folder / version, home.folder / f"{version}{RECORD_SUFFIX}"
+        try:
+            changed = record.stat().st_mtime_ns
+        except OSError as error:
+            raise _unreadable(home, version, error) from error
+        known = self._known.get(folder)
+        if known is None or known[0] != changed:
+            known = (changed, self._parse(home, version, record))
+            self._known[folder] = known
+        state = home.states().get(version)
+        if state is None:
+            return known[1]
+        return replace(
+            known[1],
+            lifecycle=cast(Lifecycle, state.get("lifecycle", "active")),
+            reason=state.get("reason", ""),
+            replacement=state.get("replacement", ""),
+        )
 
-    def _read(self, name: str, version: str) -> Release:
-        home = next(root / name for root in self.roots if version in _versions(root / name))
-        record, status = home / f"{version}.record.json", home / "status.json"
-        stamp = (_stamp(record), _stamp(status))
-        known = self._known.get(home / version)
-        if known is None or known[0] != stamp:
-            known = (stamp, self._parse(home, version, record, status))
-            self._known[home / version] = known
-        return known[1]
-
-    def _parse(self, home: Path, version: str, record: Path, status: Path) -> Release:
+    def _parse(self, home: Home, version: str, record: Path) -> Release:
         try:
             recorded = str(json.loads(record.read_text(encoding="utf-8"))["digest"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RegistryError(
-                f"box {home.name} {version} has no readable record beside it ({error}); publish it, do not copy files"
-            ) from error
-        state = self._status(home).get(version, {})
-        release = read_release(
-            home / version,
-            digest=recorded,
-            lifecycle=cast(Lifecycle, state.get("lifecycle", "active")),
-            reason=state.get("reason", ""),
-        )
-        if (release.name, release.version) != (home.name, version):
-            raise RegistryError(f"{home / version} holds box {release.title}; publish it instead of copying files")
-        self.verify(
-            release
-        )  # a description is read by models: it is not shown before it is known to be the published one
+            raise _unreadable(home, version, error) from error
+        release = read_release(home.folder / version, digest=recorded)
+        if (release.name, release.version) != (home.folder.name, version):
+            raise RegistryError(f"{release.folder} holds box {release.title}; publish it instead of copying files")
+        # a description is read by models: it is not shown before it is known to be the published one
+        self.verify(release)
         return release
 
-    @staticmethod
-    def _status(home: Path) -> dict[str, dict[str, str]]:
-        try:
-            found = json.loads((home / "status.json").read_text(encoding="utf-8"))
-            return {version: dict(state) for version, state in found.items()}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, AttributeError, TypeError) as error:
-            raise RegistryError(f"{home / 'status.json'} cannot be read ({error}); restore or remove it") from error
 
-
-def _versions(home: Path) -> list[str]:
-    """Return the versions that lie in a box's folder with their records, lowest first."""
-    if name_fault(home.name) or not home.is_dir():
-        return []
-    names = [path.name for path in home.iterdir() if version_fault(path.name) is None and path.is_dir()]
-    return sorted((one for one in names if (home / f"{one}.record.json").exists()), key=version_key)
-
-
-def _stamp(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+def _unreadable(home: Home, version: str, error: Exception) -> RegistryError:
+    return RegistryError(
+        f"box {home.folder.name} {version} has no readable record beside it ({error}); publish it, do not copy files"
+    )
 
 
 def library_folder() -> Path:
