@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import re
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from boxwright.tasks import load_suite, score
+from servers import PLAIN, box_server, machine, plain_server
 
-PLAIN = str(Path(__file__).parent / "plain_server.py")
 TOOLS = ("game_of_24__solve", "solve")
 
 
@@ -41,34 +36,13 @@ async def stdio() -> AsyncIterator[tuple[Client[Any], Client[Any]]]:
 @asynccontextmanager
 async def http(mode: str) -> AsyncIterator[tuple[Client[Any], Client[Any]]]:
     """Connect to both servers over streamable HTTP, in one era of the protocol."""
-    command = [sys.executable, "-m", "boxwright", "serve", "--http", "--port", "0"]
-    boxes = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    plain = subprocess.Popen([sys.executable, PLAIN, str(port)], stderr=subprocess.DEVNULL)
-    try:
-        assert boxes.stderr is not None
-        found = re.search(r"http://\S+", boxes.stderr.readline())
-        assert found
-        await _listening(port)
-        async with Client(found[0], mode=mode) as ours, Client(f"http://127.0.0.1:{port}/mcp", mode=mode) as theirs:
+    with box_server() as (ours_at, _):
+        async with (
+            plain_server() as theirs_at,
+            Client(ours_at, mode=mode) as ours,
+            Client(theirs_at, mode=mode) as theirs,
+        ):
             yield ours, theirs
-    finally:
-        for process in (boxes, plain):
-            process.terminate()
-            process.wait()
-
-
-async def _listening(port: int) -> None:
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except ConnectionRefusedError:
-            await asyncio.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")
 
 
 async def measure(name: str, clients: tuple[Client[Any], Client[Any]]) -> None:
@@ -96,7 +70,7 @@ def _shown(seconds: list[float]) -> str:
 
 async def main() -> None:
     """Measure each transport."""
-    print(f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}, {platform.release()}")
+    print(machine())
     async with stdio() as clients:
         await measure("stdio", clients)
     async with http("auto") as clients:

@@ -17,6 +17,7 @@ BoxwrightError
     ├── RegistryError           the registry cannot do what was asked
     │   ├── ReleaseExists       published releases are never rewritten
     │   ├── StepTooSmall        the version says less than what changed
+    │   ├── PinUnmet            a pin by version or digest that no release meets
     │   └── DigestMismatch      the files are not those that were published
     ├── SandboxError            box code could not be run at all
     │   ├── SandboxMissing      no sandbox here that may run this release
@@ -46,6 +47,7 @@ __all__ = [
     "ModelMayRetry",
     "ModelUnreachable",
     "NotFound",
+    "PinUnmet",
     "RecordInvalid",
     "RecordingMiss",
     "RegistryError",
@@ -142,6 +144,10 @@ class ReleaseExists(RegistryError):
 
 class StepTooSmall(RegistryError):
     """The new version number says less than what changed since the one before."""
+
+
+class PinUnmet(RegistryError):
+    """What was pinned by version or digest is not there, is another, or was yanked. Nothing else is used in its place."""
 
 
 class DigestMismatch(RegistryError):

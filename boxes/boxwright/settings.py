@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from boxwright.errors import BadInput
 
-SandboxChoice = Literal["auto", "bubblewrap", "process"]
+
+def _split(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Listing = Literal["auto", "tools", "search"]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several values; in a variable, with commas between them."""
+SandboxChoice = Literal["auto", "bubblewrap", "docker", "process"]
 
 
 class Settings(BaseSettings):
@@ -30,6 +38,8 @@ class Settings(BaseSettings):
     """Whether a box of the user's registry may hide the shipped box of the same name."""
     sandbox: SandboxChoice = "auto"
     """Which sandbox runs box code: the best one found here, or one by name."""
+    docker_image: str = "python:3.11-slim"
+    """The image whose Python runs boxes in the Docker sandbox; it is never pulled unasked."""
     teacher: str = "litellm/gpt-4o"
     """The model that makes boxes."""
     student: str = "ollama/qwen3:8b"
@@ -38,6 +48,32 @@ class Settings(BaseSettings):
     """Where Ollama listens."""
     context_tokens: int = Field(default=16384, ge=512)
     """The context window that is asked of a local model."""
+    boxes: Names = ()
+    """The boxes that are served; all, where none is named."""
+    lock: Path | None = None
+    """A lock file: what is served is exactly what it pins."""
+    listing: Listing = "auto"
+    """How tools are shown to clients: all, through a search, or (`auto`) all while they fit `listing_tokens`."""
+    listing_tokens: int = Field(default=6000, ge=0)
+    """How many tokens of tool definitions a listing may hold before it gives way to a search."""
+    allowed_hosts: Names = ()
+    """Names under which the server may be addressed over HTTP, beside localhost and the address it listens on."""
+    allowed_origins: Names = ()
+    """Web origins whose pages may call the server over HTTP."""
+    auth_public_key: str | None = None
+    """The key that signs clients' tokens: PEM text, or a file of it."""
+    auth_jwks_url: str | None = None
+    """Where the keys that sign clients' tokens are published, in place of one key."""
+    auth_issuer: str | None = None
+    """Who must have issued a token."""
+    auth_audience: str | None = None
+    """Whom a token must be meant for."""
+    rate: float = Field(default=0, ge=0)
+    """Requests a second that each client may make, in bursts of twice as many; 0 sets no limit."""
+    audit_log: Path | None = None
+    """A file that takes one JSON line for every call: who, what, how it ended; never the values."""
+    drain_seconds: float = Field(default=20, ge=0)
+    """How long calls that are under way may go on when the server is told to stop."""
     budget_usd: float = Field(default=5.0, ge=0)
     """What a run may spend, in dollars, before it stops cleanly."""
     budget_tokens: int = Field(default=2_000_000, ge=0)
@@ -52,10 +88,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            faults = [
-                f"BOXWRIGHT_{str(one['loc'][0]).upper()}={one['input']!r}: {one['msg']}" for one in error.errors()
-            ]
-            raise BadInput("; ".join(faults)) from error
+            raise BadInput("; ".join(_fault(one) for one in error.errors())) from error
 
     @property
     def registry_folder(self) -> Path:

@@ -1,52 +1,80 @@
-"""Puts the server together, and runs it over stdio or streamable HTTP."""
+"""Puts the server together: a registry, a sandbox, and what clients may do with them."""
 
 from __future__ import annotations
 
 import logging
-import socket
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastmcp import FastMCP
 
 from boxwright import __version__
-from boxwright.errors import BadInput
-from boxwright.registry import open_registry
+from boxwright.jsontypes import digest
+from boxwright.registry import open_registry, read_lock
+from boxwright.registry.catalogue import Catalogue
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.settings import Settings
-from boxwright_server.gaps import announcing, fill_gaps
+from boxwright_server.access import rate_limit, token_verifier
+from boxwright_server.audit import Audit
+from boxwright_server.caller import may_use
+from boxwright_server.discovery import search_tools
+from boxwright_server.gaps import fill_gaps
+from boxwright_server.http import Draining, add_health
 from boxwright_server.provider import RegistryProvider
+from boxwright_server.selection import Selection
 
 INSTRUCTIONS = (
     "Each tool computes something exactly. When a task needs a computation that a tool does, call the tool and answer "
-    "with its result instead of computing yourself. A failed call says what to change."
+    "with its result instead of computing yourself. Where only find_tools and call_tool are listed, find a tool first. "
+    "A failed call says what to change."
 )
 
 
-def create_server(settings: Settings, boxes: Sequence[str] = ()) -> FastMCP:
-    """Return a server over the registry of the settings, of the named boxes only if any are named.
+def create_server(settings: Settings) -> FastMCP:
+    """Return a server over the registry of the settings.
 
     Raises:
         SandboxMissing: The sandbox the settings name does not work here.
-        NotFound: One of the named boxes is not there.
+        NotFound: A box the settings name is not there.
+        PinUnmet: A pin of the lock cannot be met.
+        BadInput: The lock, the key or the audit log cannot be used.
     """
-    registry, runner = open_registry(settings), ToolRunner(choose_sandbox(settings))
-    for name in boxes:
-        registry.releases(name)
-    provider = RegistryProvider(registry, runner, boxes)
+    lock = read_lock(settings.lock) if settings.lock else None
+    runner = ToolRunner(choose_sandbox(settings))
+    selection = Selection(open_registry(settings), settings.boxes, lock, may_use=may_use)
+    selection.check()
+    provider = RegistryProvider(selection, runner, listing=settings.listing, listing_tokens=settings.listing_tokens)
+    catalogue = Catalogue(lambda: Selection(open_registry(settings), settings.boxes, lock), _index_file(settings))
+    provider.search_tools = search_tools(provider, catalogue)
+
+    draining = Draining()
 
     @asynccontextmanager
     async def lifespan(_: FastMCP) -> AsyncIterator[dict[str, Any]]:
-        async with runner, announcing(provider, bus):
-            yield {}
+        async with runner, announcements.watching():
+            with draining.on_signal(announcements.end):
+                yield {}
+        catalogue.close()
 
-    server = FastMCP("boxwright", INSTRUCTIONS, version=__version__, providers=[provider], lifespan=lifespan)
+    server = FastMCP(
+        "boxwright",
+        INSTRUCTIONS,
+        version=__version__,
+        providers=[provider],
+        lifespan=lifespan,
+        auth=token_verifier(settings),
+        mask_error_details=True,
+    )
     # a refused call is the client's affair, not an error of the server's
     logging.getLogger("fastmcp").setLevel(logging.CRITICAL)
-    bus = fill_gaps(server, provider)
+    if settings.audit_log:
+        server.add_middleware(Audit(settings.audit_log))
+    if limits := rate_limit(settings):
+        server.add_middleware(limits)
+    announcements = fill_gaps(server, provider)
+    add_health(server, draining, runner.sandbox.name)
     return server
 
 
@@ -55,36 +83,9 @@ async def serve_stdio(server: FastMCP) -> None:
     await server.run_stdio_async(show_banner=False)
 
 
-async def serve_http(server: FastMCP, host: str, port: int) -> None:
-    """Serve over streamable HTTP at `/mcp`, stateless, until interrupted; port 0 takes a free one and prints it.
-
-    Raises:
-        BadInput: The port is in use, or may not be bound.
-    """
-    app = server.http_app(path="/mcp", stateless_http=True, json_response=True, host_origin_protection=True)
-    with bound_socket(host, port) as listener:
-        actual = listener.getsockname()[1]
-        sys.stderr.write(f"boxwright serves MCP at http://{host}:{actual}/mcp\n")
-        sys.stderr.flush()
-        config = uvicorn.Config(app, log_level="warning", lifespan="on", ws="none", timeout_graceful_shutdown=5)
-        await uvicorn.Server(config).serve(sockets=[listener])
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address, before anything is started on it.
-
-    Raises:
-        BadInput: The port is in use, or may not be bound.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's delay off only for sockets that name their protocol: 40 ms a call otherwise
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise BadInput(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port, or 0 for a free one"
-        ) from error
-    return listener
+def _index_file(settings: Settings) -> Path | None:
+    """Return where the search index of a whole registry is kept; that of a part is made anew, in memory."""
+    if settings.boxes or settings.lock:
+        return None
+    registry = digest([str(settings.registry_folder.resolve()), settings.library, settings.shadow])
+    return settings.home / "cache" / f"tools-{registry[7:23]}.sqlite"

@@ -20,7 +20,7 @@ from boxwright_server.provider import RegistryProvider
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
-"""How often the registry is looked at for new or yanked releases."""
+"""How often the registry is looked at for releases that were published, marked or removed."""
 
 
 class NearMisses(Middleware):
@@ -35,47 +35,58 @@ class NearMisses(Middleware):
         """See `Middleware.on_call_tool`."""
         try:
             return await call_next(context)
-        except BoxwrightError as error:  # the release that was asked for cannot be read
+        except BoxwrightError as error:  # the release that was asked for cannot be read, or a pin not be met
             raise to_mcp_error(error) from error
-        except NotFoundError as error:
-            raise to_mcp_error(ToolUnknown(self._provider.why_unknown(context.message.name))) from error
+        except NotFoundError:
+            unknown = ToolUnknown(self._provider.why_unknown(context.message.name))
+            raise to_mcp_error(unknown) from unknown
 
 
-def fill_gaps(server: FastMCP, provider: RegistryProvider) -> InMemorySubscriptionBus:
-    """Mend the server, and return the bus on which changes of the tool list are announced.
+class Announcements:
+    """Tells clients that what is served has changed."""
 
-    Without the schema hook the SDK runs the whole listing before every call over HTTP, to check its headers; without
-    the handler a client that listens for changes, which the server advertises, is told that there is no such method.
-    """
-    low_level = server._mcp_server
-    low_level.get_tool_input_schema = provider.input_schema
-    server.add_middleware(NearMisses(provider))
-    bus = InMemorySubscriptionBus()
-    low_level.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(bus))
-    return bus
+    def __init__(self, server: FastMCP, provider: RegistryProvider) -> None:
+        self._selection = provider.selection
+        self._bus = InMemorySubscriptionBus()
+        self._streams = ListenHandler(self._bus)
+        # without the handler a client that listens, as the server invites it to, is told that there is no such method
+        server._mcp_server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._streams)
 
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Look at the registry every second while the context lasts, and announce what changes."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            self.end()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
-@asynccontextmanager
-async def announcing(provider: RegistryProvider, bus: InMemorySubscriptionBus) -> AsyncIterator[None]:
-    """Watch the registry while the context lasts, and announce when what is served changes."""
+    def end(self) -> None:
+        """End the streams of those who listen; they would keep a server that is told to stop."""
+        self._streams.close()
 
-    async def watch() -> None:
-        served = provider.state()
+    async def _watch(self) -> None:
+        known = await asyncio.to_thread(self._selection.changes)
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                now = provider.state()
-            except BoxwrightError as error:
+                now = await asyncio.to_thread(self._selection.changes)
+            except (BoxwrightError, OSError) as error:
                 logger.warning("the registry could not be read: %s", error)
                 continue
-            if now != served:
-                served = now
-                await bus.publish(ToolsListChanged())
+            if now != known:
+                known = now
+                await self._bus.publish(ToolsListChanged())
 
-    task = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+
+def fill_gaps(server: FastMCP, provider: RegistryProvider) -> Announcements:
+    """Mend the server, and return what announces changes of the tool list.
+
+    Without the schema hook the SDK runs the whole listing before every call over HTTP, to check its headers.
+    """
+    server._mcp_server.get_tool_input_schema = provider.input_schema
+    server.add_middleware(NearMisses(provider))
+    return Announcements(server, provider)

@@ -21,7 +21,8 @@ from boxwright.registry import open_registry, publish
 from boxwright.sandbox import ToolRunner
 from boxwright.sandbox.bubblewrap import Bubblewrap
 from boxwright.settings import Settings
-from boxwright_server.app import bound_socket, create_server
+from boxwright_server.app import create_server
+from boxwright_server.http import bound_socket
 from support.boxes import TOOLS, write_box
 
 ERAS = ("auto", "legacy")
@@ -108,11 +109,11 @@ async def test_what_is_published_or_yanked_while_it_runs_is_announced_and_served
 
 
 async def test_only_the_boxes_asked_for_are_served(settings: Settings, sandbox: Bubblewrap) -> None:
-    async with Client(create_server(settings, ["dates"])) as client:
+    async with Client(create_server(settings.model_copy(update={"boxes": ("dates",)}))) as client:
         assert {tool.name.partition("__")[0] for tool in await client.list_tools()} == {"dates"}
         assert (await client.call_tool(SOLVE, {"numbers": [1, 2]}, raise_on_error=False)).is_error
     with pytest.raises(NotFound, match="did you mean 'dates'"):
-        create_server(settings, ["date"])
+        create_server(settings.model_copy(update={"boxes": ("date",)}))
 
 
 async def test_a_release_that_was_tampered_with_is_not_run(

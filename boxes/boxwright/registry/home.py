@@ -87,6 +87,12 @@ def read_home(folder: Path) -> Home:
     return Home(folder, found, "", states)
 
 
+def box_names(root: Path) -> list[str]:
+    """Return the names of the folders in the root that may be boxes."""
+    with os.scandir(root) as entries:
+        return [entry.name for entry in entries if name_fault(entry.name) is None and entry.is_dir()]
+
+
 def changes(root: Path) -> dict[str, tuple[int, bool]]:
     """Return when each box's folder in the root was changed last: what differs between two looks has changed since.
 
@@ -95,12 +101,10 @@ def changes(root: Path) -> dict[str, tuple[int, bool]]:
     """
     now = time.time_ns()
     found = {}
-    try:
-        with os.scandir(root) as entries:
-            for entry in entries:
-                if name_fault(entry.name) is None and entry.is_dir():
-                    changed = entry.stat().st_mtime_ns
-                    found[entry.name] = (changed, now - changed < _SETTLED_NS)
-    except FileNotFoundError:
-        pass
+    for name in box_names(root):
+        try:
+            changed = os.stat(root / name).st_mtime_ns  # noqa: PTH116  # thousands of them, every second
+        except FileNotFoundError:
+            continue
+        found[name] = (changed, now - changed < _SETTLED_NS)
     return found

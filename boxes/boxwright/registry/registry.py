@@ -19,7 +19,7 @@ from boxwright.box.release import Lifecycle, Release
 from boxwright.errors import BadInput, BoxwrightError, NotFound, RegistryError
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import pretty
-from boxwright.registry.home import RECORD_SUFFIX, STATUS_FILE, Home, Homes, changes, read_home
+from boxwright.registry.home import RECORD_SUFFIX, STATUS_FILE, Home, Homes, box_names, changes, read_home
 from boxwright.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Registry:
 
     def boxes(self) -> list[str]:
         """Return the names of all boxes, sorted."""
-        names = {name for root in self.roots for name in changes(root)}
+        names = {name for root in self.roots for name in box_names(root)}
         return sorted(name for name in names if self._home(name).versions)
 
     def versions(self, name: str) -> list[str]:
@@ -102,9 +102,9 @@ class Registry:
         A box that cannot be read, was changed after it was published, or is in both roots, is left out and logged: one
         bad box must not take the others with it. `boxwright boxes verify` says what is wrong.
         """
-        for name in self.boxes():
+        for name in sorted({name for root in self.roots for name in box_names(root)}):
             try:
-                release = self.newest(name)
+                release = self.newest(name) if self._home(name).versions else None
             except BoxwrightError as error:
                 if self._told.get(name) != str(error):  # once for each cause, however often a server asks
                     logger.warning("box %s is left out: %s", name, error)

@@ -1,0 +1,155 @@
+"""Serving over streamable HTTP: health, draining, and several processes behind one port."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastmcp import FastMCP
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
+
+from boxwright import __version__
+from boxwright.errors import BadInput
+from boxwright.settings import Settings
+
+_REPLICA = "BOXWRIGHT_REPLICA"
+"""Carries the settings, as JSON, to the processes of a server of several."""
+
+
+class Draining:
+    """Whether the server was told to stop and only finishes what is under way."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    @contextmanager
+    def on_signal(self, then: Callable[[], None]) -> Iterator[None]:
+        """Begin at the signals that stop a server, and call `then`, before whoever else handles them.
+
+        Where nobody does, nothing is done.
+        """
+        previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        handled = callable(previous[signal.SIGTERM])
+        if not handled or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def begin(number: int, frame: FrameType | None) -> None:
+            self.begun = True
+            then()
+            handler = previous[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+
+        for number in previous:
+            signal.signal(number, begin)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def add_health(server: FastMCP, draining: Draining, sandbox: str) -> None:
+    """Add `GET /health`: 200 while calls are taken, 503 once the server is told to stop. It needs no token."""
+
+    @server.custom_route("/health", methods=["GET"])
+    async def health(_: Request) -> JSONResponse:
+        status = "draining" if draining.begun else "ok"
+        body = {"status": status, "version": __version__, "sandbox": sandbox}
+        return JSONResponse(body, status_code=503 if draining.begun else 200)
+
+
+def http_app(server: FastMCP, settings: Settings) -> ASGIApp:
+    """Return the server as an ASGI application, stateless, with MCP at `/mcp`."""
+    return server.http_app(
+        path="/mcp",
+        stateless_http=True,
+        host_origin_protection=True,
+        allowed_hosts=list(settings.allowed_hosts),
+        allowed_origins=list(settings.allowed_origins),
+    )
+
+
+async def serve_http(server: FastMCP, settings: Settings, host: str, port: int) -> None:
+    """Serve at `/mcp` until interrupted; port 0 takes a free one, and the address is printed on stderr.
+
+    Raises:
+        BadInput: The port is in use, or may not be bound.
+    """
+    with _announced(host, port) as listener:
+        config = _config(http_app(server, _named(settings, host)), settings)
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def serve_replicas(settings: Settings, host: str, port: int, replicas: int) -> None:
+    """Serve as `serve_http` does, by several processes behind one port; one that dies is replaced.
+
+    Raises:
+        BadInput: The port is in use, or may not be bound.
+    """
+    with _announced(host, port) as listener:
+        os.environ[_REPLICA] = _named(settings, host).model_dump_json()
+        config = _config("boxwright_server.http:replica", settings, factory=True, workers=replicas)
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def replica() -> ASGIApp:
+    """Return the application of one of several processes, with the settings its parent put into the environment."""
+    from boxwright_server.app import create_server  # which imports this module
+
+    settings = Settings.model_validate_json(os.environ[_REPLICA])
+    return http_app(create_server(settings), settings)
+
+
+def _config(app: ASGIApp | str, settings: Settings, **more: Any) -> uvicorn.Config:
+    drain = max(1, round(settings.drain_seconds))
+    return uvicorn.Config(app, log_level="warning", lifespan="on", ws="none", timeout_graceful_shutdown=drain, **more)
+
+
+def _named(settings: Settings, host: str) -> Settings:
+    """Return the settings with the address that is listened on among the names the server answers to."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared, not bound
+        return settings
+    return settings.model_copy(update={"allowed_hosts": (*settings.allowed_hosts, host)})
+
+
+@contextmanager
+def _announced(host: str, port: int) -> Iterator[socket.socket]:
+    with bound_socket(host, port) as listener:
+        shown = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"boxwright serves MCP at http://{shown}:{listener.getsockname()[1]}/mcp\n")
+        sys.stderr.flush()
+        yield listener
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at the address, before anything is started on it.
+
+    Raises:
+        BadInput: The port is in use, or may not be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only for sockets that name their protocol: 40 ms a call otherwise
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)  # before the address is told to anybody: who connects at once waits instead of failing
+    except OSError as error:
+        listener.close()
+        raise BadInput(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port, or 0 for a free one"
+        ) from error
+    return listener
