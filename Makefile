@@ -50,7 +50,7 @@ recording: $(STAMP)  ## Make the demo's recording and the trusted digests anew f
 	$(BIN)/python tests/support/demo_recording.py
 
 pins:  ## Resolve requirements/dev.txt anew (needs uv)
-	uv pip compile pyproject.toml --extra teacher --extra compare --group dev --universal --generate-hashes \
+	uv pip compile pyproject.toml --extra all --group dev --universal --generate-hashes \
 		--no-header --no-annotate --quiet --output-file requirements/dev.txt
 
 clean:  ## Remove what the two commands made

@@ -101,7 +101,7 @@ async def over_http(registry: Path, home: Path, query: str) -> dict[str, float]:
             names = [tool.name for tool in await client.list_tools()]
             tool, arguments = "tide_1__rank", {"value": 2.5}
             if "call_tool" in names:
-                tool, arguments = "call_tool", {"name": tool, "arguments": arguments}  # type: ignore[dict-item]
+                tool, arguments = "call_tool", {"name": tool, "arguments": arguments}
             assert (await client.call_tool(tool, arguments)).content[0].text == "2.5"  # type: ignore[union-attr]
             found["call"] = await seconds(lambda: client.call_tool(tool, arguments), 300)
             if "find_tools" in names:

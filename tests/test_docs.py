@@ -1,17 +1,23 @@
-"""The README's commands that need no model of the reader's own, run as they are written."""
+"""What README and docs show is run as it is written, where it needs no model of the reader's own."""
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from boxwright.sandbox.bubblewrap import Bubblewrap
+from boxwright_server.cli.connect import connect
+from boxwright_server.connect import CLIENTS, http_entry
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONNECTING = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 RUNNABLE = [line for line in LINES if "--model rules" in line or "boxes new" in line]
 
@@ -46,3 +52,36 @@ def test_every_command_the_readme_names_exists() -> None:
 def test_the_readmes_mcp_json_is_one() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     assert json.loads(block)["mcpServers"]["boxwright"]["args"] == ["serve"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"), re.findall(r"```sh\nboxwright connect ([^\n]*)\n```\n\n```json\n(.*?)```", CONNECTING, re.DOTALL)
+)
+def test_an_entry_that_the_docs_show_is_what_the_command_prints(
+    line: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in [name for name in os.environ if name.startswith("BOXWRIGHT_")]:
+        monkeypatch.delenv(variable)
+    printed = CliRunner().invoke(connect, shlex.split(line)).output
+    assert json.loads(printed) == json.loads(shown.replace("/path/to/.venv/bin/python", sys.executable))
+
+
+def test_the_docs_show_entries_and_run_the_other_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert CONNECTING.count("```json") == 4
+    for line in CONNECTING.partition("```sh\n")[2].partition("```")[0].splitlines():
+        program, command, *words = shlex.split(line, comments=True)
+        assert (program, command) == ("boxwright", "connect")
+        assert CliRunner().invoke(connect, words).exit_code == 0, line
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_docs_say_of_every_client_what_is_written_for_it(name: str) -> None:
+    client = CLIENTS[name]
+    (row,) = [line for line in CONNECTING.splitlines() if line.startswith(f"| `{name}` |")]
+    cells = [cell.strip().strip("`") for cell in row.strip("|").split("|")]
+    place = client.place.replace("{home}", "~").replace("{dot}", "~/.config").replace("{config}/", "")
+    url = "" if client.http is None else client.url
+    assert cells == [name, place, client.section, url, client.variable]
+    if url:
+        assert url in http_entry(client, "http://127.0.0.1:8765/mcp")

@@ -147,7 +147,7 @@ class StepTooSmall(RegistryError):
 
 
 class PinUnmet(RegistryError):
-    """What was pinned by version or digest is not there, is another, or was yanked. Nothing else is used in its place."""
+    """What was pinned by version or digest is not there, is another, or was yanked. Nothing is used in its place."""
 
 
 class DigestMismatch(RegistryError):

@@ -16,8 +16,8 @@ from boxwright.errors import BadInput, RecordInvalid
 from boxwright.jsontypes import JsonObject
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file's content in one step.
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace the file's content in one step; `mode` is who may read it.
 
     Raises:
         BadInput: The folder cannot be written.
@@ -29,7 +29,7 @@ def write_atomically(path: Path, text: str) -> None:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(mode)
             Path(temporary).replace(path)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -89,7 +89,7 @@ def writable(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except (PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError) as error:
         raise BadInput(
             f"cannot write to {str(folder)!r}: {error.strerror}; choose a folder you may write to"
         ) from error

@@ -1,7 +1,7 @@
 """Finding tools by what is asked: an index over names, descriptions, parameters and boxes, on SQLite's FTS5.
 
-It ranks; it neither reads a registry nor decides which releases may be found. A tool's score is BM25 over its own words,
-with part of the BM25 of its box's words among those of all boxes.
+It ranks; it neither reads a registry nor decides which releases may be found. A tool's score is BM25 over its own
+words, with half the BM25 of its box's words among those of all boxes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,12 @@ _APPLICATION = 0x626F7877
 _FORMAT = 1
 """Counts changes to the tables and to `words`; a file of another count is emptied, since its words would not match."""
 
-_MOST_SCORED = 3_000
-"""Matches that are scored (about 2 µs each). Beyond, the commonest words of a query are dropped, as they tell least."""
+_MOST_SCORED = 2_000
+"""Tools that are scored because they share a word (each takes about 2 µs). Where that is not enough for all words of a
+query, its commonest only count in tools that have a rarer one too."""
+
+_NOTHING = '""'
+"""The FTS5 expression that nothing matches."""
 
 _TABLES = {
     "releases": "CREATE TABLE releases (id INTEGER PRIMARY KEY, box TEXT, release TEXT, UNIQUE (box, release))",
@@ -42,17 +46,27 @@ _TABLES = {
     ),
 }
 
-# A name says most in fewest words; parameters speak of details. Below 0, since FTS5's bm25() is the lower the better.
+# A name says most in fewest words; parameters speak of details. Scores are below 0, the best the lowest, as FTS5's are.
+# `:rare` has the words to find tools by; `:both` finds those among them with common words too, and counts them all.
+# Tools that share no word with the query, but whose box does, come from the boxes that fit best.
 _SEARCH = """
     WITH about AS MATERIALIZED (
-        SELECT rowid AS release_id, bm25(box_words) AS score FROM box_words WHERE box_words MATCH :wanted
+        SELECT rowid AS release_id, bm25(box_words) AS score FROM box_words WHERE box_words MATCH :rare
+    ), matches AS MATERIALIZED (
+        SELECT rowid AS id, bm25(tool_words, 2.0, 1.0, 0.5) AS score FROM tool_words WHERE tool_words MATCH :rare
+        UNION ALL
+        SELECT rowid AS id, bm25(tool_words, 2.0, 1.0, 0.5) AS score FROM tool_words WHERE tool_words MATCH :both
+        UNION ALL
+        SELECT id, 0.0 FROM tools
+        WHERE release_id IN (SELECT release_id FROM about ORDER BY score, release_id LIMIT 20)
+    ), own AS (
+        SELECT id, min(score) AS score FROM matches GROUP BY id
     )
-    SELECT box, release, tool FROM tool_words
-    JOIN tools ON tools.id = tool_words.rowid
+    SELECT box, release, tool FROM own
+    JOIN tools USING (id)
     JOIN releases ON releases.id = tools.release_id
     LEFT JOIN about ON about.release_id = tools.release_id
-    WHERE tool_words MATCH :wanted
-    ORDER BY bm25(tool_words, 2.0, 1.0, 0.5) + 0.5 * coalesce(about.score, 0.0), box, release, tool
+    ORDER BY own.score + 0.5 * coalesce(about.score, 0.0), box, release, tool
     LIMIT :limit
 """
 
@@ -146,25 +160,28 @@ class ToolIndex:
             _remove(database, box, release)
 
     def search(self, query: str, limit: int = 5) -> list[Found]:
-        """Return up to `limit` tools that share a word with the query, best first; equals stand in the order of keys.
+        """Return up to `limit` tools that share a word with the query, or whose box does, best first.
 
-        Any text may be asked for: it is taken as words, never as FTS5's syntax.
+        Equals stand in the order of their keys. Any text may be asked for: it is taken as words, not as FTS5's syntax.
         """
         phrases = [_quoted(phrase) for phrase in query_phrases(query)]
         if not phrases or limit < 1:
             return []
         with self._lock:
-            wanted = " OR ".join(self._rarest(phrases))
-            rows = self._database.execute(_SEARCH, {"wanted": wanted, "limit": limit}).fetchall()
+            rare, common = self._by_count(phrases)
+            both = f"({' OR '.join(rare)}) AND ({' OR '.join(common)})" if common else _NOTHING
+            asked = {"rare": " OR ".join(rare), "both": both, "limit": limit}
+            rows = self._database.execute(_SEARCH, asked).fetchall()
         return [Found(*row) for row in rows]
 
-    def _rarest(self, phrases: list[str]) -> list[str]:
-        """Return the phrases to search with: from the rarest on, as many as `_MOST_SCORED` allows; at least one."""
+    def _by_count(self, phrases: list[str]) -> tuple[list[str], list[str]]:
+        """Part the phrases into rare ones, at least one and as many as `_MOST_SCORED` allows, and the common rest."""
         matching = "SELECT count(*) FROM tool_words WHERE tool_words MATCH ?"
         counted = sorted((self._database.execute(matching, (phrase,)).fetchone()[0], phrase) for phrase in phrases)
         sums = accumulate(count for count, _ in counted)
-        kept = [phrase for total, (_, phrase) in zip(sums, counted, strict=True) if total <= _MOST_SCORED]
-        return kept or [counted[0][1]]
+        rare = max(1, sum(total <= _MOST_SCORED for total in sums))
+        ordered = [phrase for _, phrase in counted]
+        return ordered[:rare], ordered[rare:]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -178,10 +195,12 @@ class ToolIndex:
             self._database.execute("COMMIT")
 
     def _prepare(self, path: str | Path) -> None:
+        if self._marks() == (_APPLICATION, _FORMAT):
+            return
         with self._writing() as database:
-            application = database.execute("PRAGMA application_id").fetchone()[0]
-            if application == _APPLICATION and database.execute("PRAGMA user_version").fetchone()[0] == _FORMAT:
-                return
+            application, form = self._marks()
+            if (application, form) == (_APPLICATION, _FORMAT):
+                return  # another process has made it since
             if application != _APPLICATION and database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise BadInput(f"{str(path)!r} is another program's database; name another file for the search index")
             for table, statement in _TABLES.items():
@@ -189,6 +208,10 @@ class ToolIndex:
                 database.execute(statement)
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    def _marks(self) -> tuple[int, int]:
+        marks = [self._database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        return marks[0], marks[1]
 
 
 def _add(database: sqlite3.Connection, one: ReleaseTexts) -> None:

@@ -29,8 +29,7 @@ _LONGEST_QUERY = 8_000
 _MOST_PHRASES = 48
 """Words of a query that are looked for; again the first ones and the last ones."""
 
-_STOP_WORDS = frozenset(
-    """
+_FILLER = """
     a about above after again against ain all also am an and any anyone anything are aren as at be because been before
     being below between both but by can cannot could couldn d did didn do does doesn doing don down during each either
     else ever every few for from further had hadn has hasn have haven having he her here hers herself him himself his
@@ -42,9 +41,10 @@ _STOP_WORDS = frozenset(
     whose why will with within without won would wouldn yes yet you your yours yourself yourselves
     able based give given going good got help know like look looking okay one say see tell think try use using way well
     com http https www
-    """.split()
-)
+"""
 """Words that say how one asks, not what for."""
+
+_STOP_WORDS = frozenset(_FILLER.split())
 
 _SAME = """
     application app
@@ -74,7 +74,7 @@ be kept apart from `new`, which is its stem.)"""
 
 
 def _forms(word: str) -> Iterator[str]:
-    """Yield a word and its plural. Not "generated" or "saved": they speak of things, where "generate" and "save" ask."""
+    """Yield a word and its plural, but not "generated" or "saved": these speak of things, "generate" and "save" ask."""
     yield from (word, word + "s", word + "es")
     if word.endswith("y"):
         yield word[:-1] + "ies"

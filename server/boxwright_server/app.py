@@ -24,6 +24,7 @@ from boxwright_server.gaps import fill_gaps
 from boxwright_server.http import Draining, add_health
 from boxwright_server.provider import RegistryProvider
 from boxwright_server.selection import Selection
+from boxwright_server.telemetry import flush_traces
 
 INSTRUCTIONS = (
     "Each tool computes something exactly. When a task needs a computation that a tool does, call the tool and answer "
@@ -57,6 +58,7 @@ def create_server(settings: Settings) -> FastMCP:
             with draining.on_signal(announcements.end):
                 yield {}
         catalogue.close()
+        flush_traces()
 
     server = FastMCP(
         "boxwright",

@@ -22,6 +22,7 @@ from uvicorn.supervisors import Multiprocess
 from boxwright import __version__
 from boxwright.errors import BadInput
 from boxwright.settings import Settings
+from boxwright_server.telemetry import export_traces
 
 _REPLICA = "BOXWRIGHT_REPLICA"
 """Carries the settings, as JSON, to the processes of a server of several."""
@@ -109,6 +110,7 @@ def replica() -> ASGIApp:
     """Return the application of one of several processes, with the settings its parent put into the environment."""
     from boxwright_server.app import create_server  # which imports this module
 
+    export_traces()
     settings = Settings.model_validate_json(os.environ[_REPLICA])
     return http_app(create_server(settings), settings)
 

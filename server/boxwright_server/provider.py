@@ -85,11 +85,13 @@ class RegistryProvider(Provider):
     def why_unknown(self, name: str) -> str:
         """Return what to say of a tool or version that is not served."""
         box = name.partition("__")[0]
+        try:  # FastMCP takes an error of a provider for the absence of a tool
+            versions, found = self.selection.versions(box), self.find(name, None, pin())
+        except BoxwrightError as error:
+            return str(error)
         if fault := why_not(self.selection, box):
             return fault
-        versions = self.selection.versions(box)
-        newest = self.find(name)
-        if newest is not None:
+        if found is not None:
             return f"tool {name!r} has no such version; the versions of its box are {', '.join(versions)}"
         whole = self.whole()
         if whole is not None:

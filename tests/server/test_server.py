@@ -2,11 +2,8 @@
 
 import asyncio
 import os
-import re
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from boxwright.settings import Settings
 from boxwright_server.app import create_server
 from boxwright_server.http import bound_socket
 from support.boxes import TOOLS, write_box
+from support.serving import serving
 
 ERAS = ("auto", "legacy")
 SOLVE = "game_of_24__solve"
@@ -133,25 +131,9 @@ async def test_stdio_serves_a_client_of_another_process(sandbox: Bubblewrap) -> 
         assert (await client.call_tool(SOLVE, {"numbers": [4, 9, 10, 13]})).data
 
 
-@contextmanager
-def http_server() -> Iterator[str]:
-    """Run `boxwright serve --http` on a free port and yield its address."""
-    command = [sys.executable, "-m", "boxwright", "serve", "--http", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, line + process.stderr.read()
-        yield found[0]
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        process.stderr.close()
-
-
 async def test_http_serves_both_eras_and_refuses_other_origins(sandbox: Bubblewrap) -> None:
-    with http_server() as url:
+    with serving() as server:
+        url = server.url
         for era in ERAS:
             async with Client(url, mode=era) as client:
                 assert len(await client.list_tools()) >= 6

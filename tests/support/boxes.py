@@ -25,6 +25,29 @@ EXAMPLES: list[dict[str, Any]] = [
     {"tool": "double", "arguments": {"number": -4}, "result": -8},
     {"tool": "double", "arguments": {"number": 2000}, "raises": "at most 1000"},
 ]
+SLOW = '''
+"""Takes its time."""
+import time
+
+
+def spin(seconds: float) -> str:
+    """Keep a processor busy.
+
+    Args:
+        seconds: How long.
+    """
+    if seconds < 0:
+        raise ValueError(f"seconds must not be negative, got {seconds}")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return "done"
+'''
+SLOW_EXAMPLES: list[dict[str, Any]] = [
+    {"tool": "spin", "arguments": {"seconds": 0}, "result": "done"},
+    {"tool": "spin", "arguments": {"seconds": 0.01}, "result": "done"},
+    {"tool": "spin", "arguments": {"seconds": -1}, "raises": "must not be negative"},
+]
 
 
 def write_box(

@@ -61,6 +61,12 @@ class Release:
         """Name and version as people write them."""
         return f"{self.name} {self.version}"
 
+    @property
+    def origin(self) -> str:
+        """Where the box comes from, in words: how it was made, by which model, and the label it carries."""
+        made = self.manifest.provenance
+        return ", ".join(part for part in (made.method, made.teacher, made.label) if part)
+
     def tool(self, name: str) -> ToolSpec:
         """Return the tool of that name.
 

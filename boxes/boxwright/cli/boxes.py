@@ -1,4 +1,4 @@
-"""Make, test, publish, list, show and verify boxes."""
+"""Make, test, publish, list, show, verify and export boxes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from boxwright.box.folder import read_release
 from boxwright.box.release import Release
 from boxwright.box.skeleton import write_skeleton
 from boxwright.errors import BoxInvalid, BoxwrightError, RegistryError
+from boxwright.export import FORMATS
+from boxwright.export import export as export_box
 from boxwright.jsontypes import pretty
 from boxwright.registry import build, open_registry, staged
 from boxwright.registry import publish as publish_box
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.sandbox.trust import Trust
 from boxwright.settings import Settings
-from boxwright.terminal import run_async, screen
+from boxwright.terminal import notes, run_async, screen
 
 _registry = click.option("--registry", type=click.Path(path_type=Path), help="The registry folder (default: yours).")
 
 
 @click.group()
 def boxes() -> None:
-    """Make, test, publish, list, show and verify boxes."""
+    """Make, test, publish, list, show, verify and export boxes."""
 
 
 @boxes.command()
@@ -84,7 +86,7 @@ def list_(registry: Path | None, as_json: bool) -> None:
     table = Table("box", "version", "tools", "made", "summary")
     for release in current:
         tools = ", ".join(tool.name for tool in release.tools)
-        table.add_row(release.name, release.version, tools, escape(_origin(release)), escape(release.manifest.summary))
+        table.add_row(release.name, release.version, tools, escape(release.origin), escape(release.manifest.summary))
     screen().print(table)
 
 
@@ -106,7 +108,7 @@ def show(spec: str, registry: Path | None, as_json: bool) -> None:
         properties = json.dumps(tool.input_schema["properties"])
         out.print(f"[bold]{release.served(tool)}[/bold]: {escape(tool.description)}")
         out.print(f"  parameters {properties}\n  result {json.dumps(tool.output_schema)}", markup=False)
-    out.print(f"\nmade: {_origin(release)}\nlifecycle: {release.lifecycle} {release.reason}", markup=False)
+    out.print(f"\nmade: {release.origin}\nlifecycle: {release.lifecycle} {release.reason}", markup=False)
     out.print(f"folder: {release.folder}\ndigest: {release.digest}", markup=False)
 
 
@@ -162,6 +164,23 @@ def digest(folder: Path) -> None:
     click.echo(read_release(folder).digest)
 
 
+@boxes.command()
+@click.argument("spec")
+@click.option("--to", required=True, type=click.Choice(list(FORMATS)), help="The format.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), help="The folder to write to (default: this one)."
+)
+@click.option("--force", is_flag=True, help="Replace files of the same name.")
+@_registry
+def export(spec: str, to: str, out: Path, force: bool, registry: Path | None) -> None:
+    """Write the release that SPEC resolves to as a FastMCP script, MCP bundle, OpenAI tools or Agent Skill."""
+    release = open_registry(_settings(registry)).resolve(spec)
+    for path in export_box(release, to, out, force=force):
+        screen().print(f"wrote {path}", markup=False)
+    if to != "openai":
+        notes().print("what was written runs without a sandbox")
+
+
 def _settings(registry: Path | None) -> Settings:
     settings = Settings()
     return settings.model_copy(update={"registry": registry}) if registry else settings
@@ -177,8 +196,3 @@ def _row(release: Release) -> dict[str, object]:
         "tools": [tool.name for tool in release.tools],
         "provenance": release.manifest.provenance.model_dump(exclude_none=True),
     }
-
-
-def _origin(release: Release) -> str:
-    origin = release.manifest.provenance
-    return ", ".join(part for part in (origin.method, origin.teacher, origin.label) if part)

@@ -11,6 +11,7 @@ from boxwright.settings import Settings
 from boxwright.terminal import run_async
 from boxwright_server.app import create_server, serve_stdio
 from boxwright_server.http import serve_http, serve_replicas
+from boxwright_server.telemetry import export_traces
 
 
 @click.command()
@@ -38,6 +39,7 @@ def serve(transport: str, host: str, port: int, replicas: int, **options: Any) -
     """
     settings = Settings()
     settings = settings.model_copy(update={name: value for name, value in options.items() if value})
+    export_traces()
     server = create_server(settings)
     if transport == "stdio":
         run_async(serve_stdio(server))
