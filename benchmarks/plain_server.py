@@ -21,6 +21,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "stdio":
         server.run(show_banner=False)
     else:
-        server.run(
-            "http", port=int(sys.argv[1]), show_banner=False, stateless_http=True, json_response=True, log_level="error"
-        )
+        server.run("http", port=int(sys.argv[1]), show_banner=False, stateless_http=True, log_level="error")

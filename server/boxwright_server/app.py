@@ -68,6 +68,7 @@ def create_server(settings: Settings) -> FastMCP:
         lifespan=lifespan,
         auth=token_verifier(settings),
         mask_error_details=True,
+        dereference_schemas=False,  # the schemas of boxes hold no references
     )
     # a refused call is the client's affair, not an error of the server's
     logging.getLogger("fastmcp").setLevel(logging.CRITICAL)

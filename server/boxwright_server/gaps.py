@@ -6,11 +6,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.exceptions import NotFoundError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools.base import ToolResult
+from mcp.server.connection import Connection
+from mcp.server.context import CallNext as Handle
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 from mcp_types import CallToolRequestParams, SubscriptionsListenRequestParams
 
@@ -43,12 +47,17 @@ class NearMisses(Middleware):
 
 
 class Announcements:
-    """Tells clients that what is served has changed."""
+    """Tells clients that what is served has changed: those that listen for it, and those of a handshake, who never ask.
+
+    Over stateless HTTP a connection ends with its request, so clients of a handshake have to list again there.
+    """
 
     def __init__(self, server: FastMCP, provider: RegistryProvider) -> None:
         self._selection = provider.selection
         self._bus = InMemorySubscriptionBus()
         self._streams = ListenHandler(self._bus)
+        self._handshakes: set[Connection] = set()
+        server._mcp_server.middleware.append(self._remember)
         # without the handler a client that listens, as the server invites it to, is told that there is no such method
         server._mcp_server.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self._streams)
 
@@ -68,6 +77,19 @@ class Announcements:
         """End the streams of those who listen; they would keep a server that is told to stop."""
         self._streams.close()
 
+    async def _remember(self, ctx: ServerRequestContext[Any, Any], call_next: Handle) -> HandlerResult:
+        """Keep the connection of a client whose handshake is done until it closes."""
+        if ctx.method == "notifications/initialized":
+            connection = ctx.session._connection  # the session is made anew for every message
+            self._handshakes.add(connection)
+            connection.exit_stack.callback(self._handshakes.discard, connection)
+        return await call_next(ctx)
+
+    async def _announce(self) -> None:
+        await self._bus.publish(ToolsListChanged())
+        for connection in list(self._handshakes):
+            await connection.notify("notifications/tools/list_changed", None)
+
     async def _watch(self) -> None:
         known = await asyncio.to_thread(self._selection.changes)
         while True:
@@ -79,7 +101,7 @@ class Announcements:
                 continue
             if now != known:
                 known = now
-                await self._bus.publish(ToolsListChanged())
+                await self._announce()
 
 
 def fill_gaps(server: FastMCP, provider: RegistryProvider) -> Announcements:

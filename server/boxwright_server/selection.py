@@ -40,7 +40,7 @@ class Selection:
         for name in sorted(self._only):
             if self._lock is not None and name not in self._lock:
                 raise NotFound("box", name, self._lock, "the lock does not pin it")
-            self._registry.newest(name)
+            self._registry.usable(name)
         for name, pin in (self._lock or {}).items():
             if self._serves(name):
                 pinned(self._registry, name, pin)
@@ -68,15 +68,14 @@ class Selection:
             PinUnmet: The pin cannot be met.
             BoxwrightError: The release that was asked for cannot be read.
         """
-        if not self._serves(box) or not self._may_use(box) or not self._registry.versions(box):
+        if not self._serves(box) or not self._may_use(box):
             return None
-        if pin.version or pin.digest:
+        if (pin.version or pin.digest) and self._registry.versions(box):
             return self._checked(pinned(self._registry, box, pin))
         if self._lock is not None:
             release = pinned(self._registry, box, self._lock[box])
             return release if fits(release.version) else None
-        fitting = [version for version in self._registry.usable(box) if fits(version)]
-        return self._registry.get(box, fitting[-1]) if fitting else None
+        return self._registry.newest(box, fits)
 
     def versions(self, box: str) -> list[str]:
         """Return the versions of a box that the caller may ask for, lowest first; none where it is not served."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +104,7 @@ class Registry:
         """
         for name in sorted({name for root in self.roots for name in box_names(root)}):
             try:
-                release = self.newest(name) if self._home(name).versions else None
+                release = self.newest(name)
             except BoxwrightError as error:
                 if self._told.get(name) != str(error):  # once for each cause, however often a server asks
                     logger.warning("box %s is left out: %s", name, error)
@@ -113,16 +113,20 @@ class Registry:
                 if release is not None:
                     yield release
 
-    def newest(self, name: str) -> Release | None:
-        """Return the box's highest release that is not yanked, or None where all are.
+    def newest(self, name: str, fits: Callable[[str], bool] = lambda _: True) -> Release | None:
+        """Return the box's highest release that is not yanked and whose version fits, or None where there is none.
 
         Raises:
-            NotFound: There is no such box.
+            RegistryError: The box is in both roots, or its status cannot be read.
             BoxInvalid: Its files cannot be read as a box.
             DigestMismatch: They are not those that were published.
         """
-        home = self._known_box(name)
-        return self._read(home, home.usable()[-1]) if home.usable() else None
+        home = self._home(name)
+        if not home.versions:
+            return None
+        self._check_roots(home)
+        fitting = [version for version in home.usable() if fits(version)]
+        return self._read(home, fitting[-1]) if fitting else None
 
     def changes(self) -> dict[str, object]:
         """Return a value for every box that differs once something of the box was published, marked or removed."""
@@ -191,12 +195,16 @@ class Registry:
         home = self._home(name)
         if not home.versions:
             raise NotFound("box", name, self.boxes(), "`boxwright boxes list` shows all")
+        self._check_roots(home)
+        return home
+
+    def _check_roots(self, home: Home) -> None:
+        name = home.folder.name
         if home.folder.parent == self.folder and self.ships(name):
             raise RegistryError(
                 f"box {name!r} is both in {self.folder} and in the shipped library; rename yours, "
                 "or let it hide the shipped one with BOXWRIGHT_SHADOW=true"
             )
-        return home
 
     def _known_version(self, name: str, version: str) -> Home:
         home = self._known_box(name)
