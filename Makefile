@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-all lint types imports sizes check pins recording bench clean
+.PHONY: help demo test test-all lint types imports sizes check pins recording interop bench clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ sizes: $(STAMP)  ## Files under 600 lines, functions under 80
 	$(BIN)/python tools/sizes.py
 
 check: lint types imports sizes  ## Everything but the tests
+
+interop: $(STAMP)  ## Install the official MCP suite, Inspector and SDKs for the tests, outside the repository
+	@PYTHON=$(CURDIR)/$(BIN)/python sh tools/interop.sh
 
 bench: $(STAMP)  ## Speed of a box's call beside a plain FastMCP tool
 	$(BIN)/python benchmarks/calls.py
