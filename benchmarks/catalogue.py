@@ -54,7 +54,7 @@ def _write_release(folder: Path, name: str, version: str) -> None:
     tools = [
         {"name": deed, "description": f"{deed.title()} a quantity of {name.replace('_', ' number ')}.",
          "input_schema": SCHEMA, "output_schema": {"type": "number"},
-         "annotations": {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}}
+         "annotations": {"readOnlyHint": True}}
         for deed in DEEDS
     ]  # fmt: skip
     (folder / "tools.json").write_text(json.dumps({"format": 1, "tools": tools}))

@@ -1,7 +1,7 @@
-"""32 clients at once over HTTP: calls a second of a sandboxed box beside a plain FastMCP tool of the same function.
+"""32 clients at once over HTTP: calls a second of a sandboxed box beside a plain FastMCP tool of that function.
 
-Run it with `python benchmarks/throughput.py`. The two are loaded in turn, in short rounds, so that the machine's drift hits
-both. Every answer is checked against the puzzle it was asked for.
+Run it with `python benchmarks/throughput.py`. The two are loaded in turn, in short rounds, so that the machine's drift
+hits both. Every answer is checked against the puzzle it was asked for.
 """
 
 from __future__ import annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from boxwright.registry import Registry
-from boxwright.sandbox import ToolRunner
+from boxwright.sandbox import Sandbox, ToolRunner
 from boxwright.sandbox.bubblewrap import Bubblewrap, why_missing
+from boxwright.sandbox.docker import Docker
 from boxwright.settings import Settings
+from support.docker_engine import NoEngine, Running, docker_engine
 
 MISSING = why_missing()
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -30,7 +32,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def sandbox() -> Bubblewrap:
+def bubblewrap() -> Bubblewrap:
     """The bubblewrap sandbox, or a skip that says why there is none."""
     if MISSING:
         pytest.skip(MISSING)
@@ -38,8 +40,31 @@ def sandbox() -> Bubblewrap:
 
 
 @pytest.fixture
-async def runner(sandbox: Bubblewrap) -> AsyncIterator[ToolRunner]:
-    """A runner over bubblewrap."""
+def sandbox(bubblewrap: Bubblewrap) -> Sandbox:
+    """The sandbox of tests that are not about one; others name their own."""
+    return bubblewrap
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Running]:
+    """A Docker engine with an image, or a skip that says why there is none."""
+    try:
+        with docker_engine() as running:
+            yield running
+    except NoEngine as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def docker(engine: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    """The Docker sandbox."""
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    return Docker(engine.image, tmp_path / "docker-home")
+
+
+@pytest.fixture
+async def runner(sandbox: Sandbox) -> AsyncIterator[ToolRunner]:
+    """A runner over the test's sandbox."""
     async with ToolRunner(sandbox) as runner:
         yield runner
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from boxwright.sandbox.bubblewrap import Bubblewrap
+from boxwright.settings import Settings
 from boxwright_server.cli.connect import connect
 from boxwright_server.connect import CLIENTS, http_entry
 
@@ -85,3 +86,9 @@ def test_the_docs_say_of_every_client_what_is_written_for_it(name: str) -> None:
     assert cells == [name, place, client.section, url, client.variable]
     if url:
         assert url in http_entry(client, "http://127.0.0.1:8765/mcp")
+
+
+def test_every_variable_the_docs_name_is_a_setting() -> None:
+    texts = [path.read_text() for path in (ROOT / "docs").glob("*.md")]
+    named = {name.lower() for text in texts for name in re.findall(r"BOXWRIGHT_([A-Z_]+[A-Z])", text)}
+    assert named <= set(Settings.model_fields)

@@ -13,7 +13,8 @@ from typing import Literal
 
 from boxwright.errors import BoxwrightError
 from boxwright.registry import open_registry
-from boxwright.sandbox.bubblewrap import why_missing
+from boxwright.sandbox.bubblewrap import why_missing as bubblewrap_missing
+from boxwright.sandbox.docker import why_missing as docker_missing
 from boxwright.settings import Settings
 
 EXTRAS = {"litellm": "teacher", "scipy": "compare"}
@@ -35,7 +36,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Return all findings."""
     return [
         _python(),
-        *await asyncio.to_thread(_sandboxes),
+        *await asyncio.to_thread(_sandboxes, settings),
         _registry(settings),
         _home(settings),
         *(_extra(package, extra) for package, extra in EXTRAS.items()),
@@ -48,14 +49,21 @@ def _python() -> Finding:
     return Finding("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
-def _sandboxes() -> list[Finding]:
-    missing = why_missing()
+def _sandboxes(settings: Settings) -> list[Finding]:
+    found = {
+        "bubblewrap": (bubblewrap_missing(), str(shutil.which("bwrap"))),
+        "docker": (docker_missing(settings.docker_image), f"an engine, with the image {settings.docker_image}"),
+    }
+    trusted_only = all(missing for missing, _ in found.values())
+    return [_sandbox(name, missing, where, trusted_only) for name, (missing, where) in found.items()]
+
+
+def _sandbox(name: str, missing: str | None, where: str, trusted_only: bool) -> Finding:
     if missing is None:
-        bubblewrap = Finding("sandbox bubblewrap", "ok", str(shutil.which("bwrap")))
-    else:
-        note = f"{missing.partition(';')[0]}: only boxes that ship, or that you trusted, run"
-        bubblewrap = Finding("sandbox bubblewrap", "gap", note, missing.partition(";")[2].strip())
-    return [bubblewrap]
+        return Finding(f"sandbox {name}", "ok", where)
+    why, _, mend = missing.partition(";")
+    note = ": only boxes that ship, or that you trusted, run" if trusted_only else ""
+    return Finding(f"sandbox {name}", "gap", why + note, mend.strip())
 
 
 def _registry(settings: Settings) -> Finding:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Which sandbox runs box code: the best one found here, or one by name."""
     docker_image: str = "python:3.11-slim"
     """The image whose Python runs boxes in the Docker sandbox; it is never pulled unasked."""
+    packages: Names = ()
+    """The packages that boxes may depend on, by name; none by default."""
     teacher: str = "litellm/gpt-4o"
     """The model that makes boxes."""
     student: str = "ollama/qwen3:8b"

@@ -1,6 +1,8 @@
 """Calls in a real sandbox: what comes back, what the limits do, and which box may run where."""
 
 import asyncio
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,14 @@ from boxwright.errors import (
     WorkerLost,
 )
 from boxwright.registry import build, staged
-from boxwright.sandbox import ToolRunner, choose_sandbox
-from boxwright.sandbox.bubblewrap import Bubblewrap
+from boxwright.sandbox import Sandbox, ToolRunner, choose_sandbox
+from boxwright.sandbox.docker import Docker
 from boxwright.sandbox.process import Process
 from boxwright.sandbox.trust import Trust, shipped
 from boxwright.settings import Settings
 from support.boxes import TOOLS, write_box
+from support.docker_engine import Running
+from support.sandboxes import BOTH, running
 
 ODD = '''
 """Tools that misbehave."""
@@ -90,6 +94,13 @@ def leave() -> int:
 
     os._exit(3)
 '''
+
+
+@pytest.fixture(params=BOTH)
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Each real sandbox."""
+    found: Sandbox = request.getfixturevalue(request.param)
+    return found
 
 
 async def built(folder: Path, runner: ToolRunner, tools: str = ODD, extra: str = "") -> Release:
@@ -162,10 +173,10 @@ async def test_a_cancelled_call_ends_its_worker_and_another_serves_the_next(tmp_
 
 
 async def test_an_import_that_fails_or_hangs_is_told(
-    tmp_path: Path, sandbox: Bubblewrap, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boxwright.sandbox.local.START_SECONDS", 1.0)
-    cases = {"import numpy_that_is_not": "ModuleNotFoundError", "while True: pass": "within 1 seconds"}
+    monkeypatch.setattr("boxwright.sandbox.lines.START_SECONDS", 2.0)
+    cases = {"import numpy_that_is_not": "ModuleNotFoundError", "while True: pass": "within 2 seconds"}
     cases["import os; os._exit(0)"] = "did not start"
     for source, words in cases.items():
         release = read_release(write_box(tmp_path / words.split()[0], source, []))
@@ -178,7 +189,7 @@ async def test_an_import_that_fails_or_hangs_is_told(
     "line", ['permissions = { network = "all" }', 'dependencies = ["sympy==1.13.3"]', 'requires-python = ">=4"']
 )
 async def test_a_box_that_asks_for_what_no_sandbox_gives_is_refused(
-    tmp_path: Path, sandbox: Bubblewrap, line: str
+    tmp_path: Path, sandbox: Sandbox, line: str
 ) -> None:
     with pytest.raises(SandboxMissing, match="asks for"):
         await sandbox.start(read_release(write_box(tmp_path / "box", extra=line)))
@@ -211,6 +222,139 @@ def test_a_sandbox_asked_for_by_name_that_is_not_here_is_an_error(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(SandboxMissing, match="apt-get install bubblewrap"):
         choose_sandbox(settings.model_copy(update={"sandbox": "bubblewrap"}))
+    with pytest.raises(SandboxMissing, match="no Docker engine answers|boxwright.docker."):
+        choose_sandbox(settings.model_copy(update={"sandbox": "docker"}))
     assert choose_sandbox(settings).name == "process"
+
+
+async def test_a_worker_may_be_closed_twice_at_once_and_during_a_call(sandbox: Sandbox, tmp_path: Path) -> None:
+    worker = await sandbox.start(read_release(write_box(tmp_path / "box", ODD, [])))
+    call = asyncio.create_task(worker.call("loop", {}))
+    await asyncio.sleep(0.1)
+    await asyncio.gather(worker.close(), worker.close())
+    with pytest.raises(WorkerLost):
+        await call
+    assert not worker.alive
+    assert not running(sandbox, tmp_path)
+
+
+async def test_nothing_is_left_when_a_worker_is_closed_or_never_started(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with sandbox.worker(read_release(write_box(tmp_path / "box"))) as worker:
+        assert await worker.call("double", {"number": 1}) == 2
+        assert running(sandbox, tmp_path)
+    assert not running(sandbox, tmp_path)
+    with pytest.raises(WorkerLost):
+        await sandbox.start(read_release(write_box(tmp_path / "bad", "1 / 0", [])))
+    assert not running(sandbox, tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.25, 0.5])
+async def test_a_start_that_is_cancelled_leaves_nothing(sandbox: Sandbox, tmp_path: Path, seconds: float) -> None:
+    start = asyncio.create_task(sandbox.start(read_release(write_box(tmp_path / "box", "while True: pass", []))))
+    await asyncio.sleep(seconds)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert not running(sandbox, tmp_path)
+
+
+HOST = """
+import asyncio, sys
+from pathlib import Path
+from boxwright.box.folder import read_release
+from boxwright.sandbox.bubblewrap import Bubblewrap
+from boxwright.sandbox.docker import Docker
+
+async def main():
+    sandbox = Docker(sys.argv[2], Path(sys.argv[3])) if sys.argv[2] else Bubblewrap()
+    starting = asyncio.create_task(sandbox.start(read_release(Path(sys.argv[1]))))
+    await asyncio.wait([starting], timeout=2)
+    print("up", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def _killed_host(sandbox: Sandbox, box: Path, home: Path, image: str) -> None:
+    """Start a worker of the box in another process, see it run, and kill that process."""
+    host = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOST, str(box), image, str(home), stdout=asyncio.subprocess.PIPE
+    )
+    assert host.stdout is not None
+    assert await host.stdout.readline() == b"up\n"
+    assert running(sandbox, box)
+    host.kill()
+    await host.communicate()
+
+
+async def _gone(sandbox: Sandbox, folder: Path) -> None:
+    async with asyncio.timeout(20):
+        while running(sandbox, folder):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_worker_ends_with_the_process_that_started_it(
+    sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    image = request.getfixturevalue("engine").image if sandbox.name == "docker" else ""
+    await _killed_host(sandbox, write_box(tmp_path / "box"), tmp_path / "home", image)
+    await _gone(sandbox, tmp_path)
+
+
+@pytest.mark.extended
+async def test_what_a_killed_process_left_all_the_same_goes_with_the_next_start(
+    docker: Docker, engine: Running, tmp_path: Path
+) -> None:
+    hung = write_box(tmp_path / "hung", "while True: pass", [])
+    await _killed_host(docker, hung, tmp_path / "home", engine.image)
+    assert running(docker, tmp_path)  # its import never looks at the closed pipe
+    next_one = Docker(engine.image, tmp_path / "home")
+    async with next_one.worker(read_release(write_box(tmp_path / "box"))) as worker:
+        assert [one for one in running(docker, tmp_path) if "running" in one] == running(docker, tmp_path / "box")
+        assert await worker.call("double", {"number": 2}) == 4
+    await _gone(docker, tmp_path)
+
+
+@pytest.mark.extended
+async def test_an_engine_or_image_that_is_not_there_is_told(
+    engine: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    release = read_release(write_box(tmp_path / "box"))
+    monkeypatch.setenv("DOCKER_HOST", engine.host)
+    with pytest.raises(SandboxMissing, match="run: docker pull no-such-image:1"):
+        await Docker("no-such-image:1", tmp_path / "home").start(release)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    here = settings.model_copy(update={"docker_image": engine.image})
+    assert choose_sandbox(here).name == "docker"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    with pytest.raises(SandboxMissing, match="no Docker engine answers"):
+        await Docker(engine.image, tmp_path / "home").start(release)
+
+
+@pytest.mark.extended
+async def test_an_image_without_a_python_is_told(docker: Docker, engine: Running, tmp_path: Path) -> None:
+    import docker as package
+
+    client = package.APIClient(engine.host, version="auto")
+    empty = tmp_path / "empty.tar"
+    with tarfile.open(empty, "w") as archive:
+        archive.addfile(tarfile.TarInfo("nothing"))
+    client.import_image_from_file(str(empty), repository="boxwright-test", tag="empty")
+    try:
+        release = read_release(write_box(tmp_path / "box"))
+        with pytest.raises(SandboxMissing, match="boxwright-test:empty runs no Python"):
+            await Docker("boxwright-test:empty", tmp_path / "home").start(release)
+    finally:
+        client.remove_image("boxwright-test:empty", force=True)
+        client.close()
+
+
+@pytest.mark.extended
+async def test_the_images_own_python_decides_what_a_box_may_ask_for(docker: Docker, tmp_path: Path) -> None:
+    release = read_release(write_box(tmp_path / "box", extra='requires-python = ">=3.99"'))
+    with pytest.raises(SandboxMissing, match=r"asks for Python >=3.99; this is 3\.\d+\.\d+"):
+        await docker.start(release)

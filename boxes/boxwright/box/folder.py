@@ -7,6 +7,7 @@ from pathlib import Path
 from boxwright.box.examples import Example, parse_examples
 from boxwright.box.manifest import Manifest, parse_manifest
 from boxwright.box.release import Release, parse_tools
+from boxwright.box.requirements import REQUIREMENTS_FILE, Package, parse_requirements
 from boxwright.errors import BoxInvalid, DigestMismatch
 from boxwright.jsontypes import digest, digest_bytes
 
@@ -35,7 +36,7 @@ def box_files(folder: Path) -> dict[str, Path]:
             faults.append(f"{name}: not a regular file; links have no place in a box")
         elif path.stat().st_size > LARGEST_FILE:
             faults.append(f"{name}: larger than {LARGEST_FILE} bytes")
-        elif name not in (*SOURCE_FILES, BUILT_FILE) and not name.startswith("data/"):
+        elif name not in (*SOURCE_FILES, BUILT_FILE, REQUIREMENTS_FILE) and not name.startswith("data/"):
             faults.append(f"{name}: has no place in a box; read-only files go under data/")
     if faults:
         raise BoxInvalid(str(folder), faults)
@@ -83,6 +84,16 @@ def read_examples(folder: Path) -> list[Example]:
         BoxInvalid: There are none, or some have faults.
     """
     return parse_examples(_text(folder / "examples.jsonl"), str(folder / "examples.jsonl"))
+
+
+def read_requirements(folder: Path) -> list[Package]:
+    """Return the packages the folder's box pins; none where it has no such file.
+
+    Raises:
+        BoxInvalid: A line of the file is no pin with hashes.
+    """
+    path = folder / REQUIREMENTS_FILE
+    return parse_requirements(_text(path), str(path)) if path.exists() else []
 
 
 def read_release(folder: Path, *, digest: str | None = None) -> Release:

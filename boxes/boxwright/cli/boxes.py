@@ -10,16 +10,19 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from boxwright.box.folder import read_release
+from boxwright.box.folder import read_manifest, read_release, read_requirements
 from boxwright.box.release import Release
+from boxwright.box.requirements import REQUIREMENTS_FILE
 from boxwright.box.skeleton import write_skeleton
-from boxwright.errors import BoxInvalid, BoxwrightError, RegistryError
+from boxwright.errors import BadInput, BoxInvalid, BoxwrightError, RegistryError
 from boxwright.export import FORMATS
 from boxwright.export import export as export_box
+from boxwright.files import write_atomically
 from boxwright.jsontypes import pretty
 from boxwright.registry import build, open_registry, staged
 from boxwright.registry import publish as publish_box
 from boxwright.sandbox import ToolRunner, choose_sandbox
+from boxwright.sandbox.packages import pin as pinned_packages
 from boxwright.sandbox.trust import Trust
 from boxwright.settings import Settings
 from boxwright.terminal import notes, run_async, screen
@@ -57,6 +60,21 @@ def test(folder: Path) -> None:
         )
 
     run_async(go())
+
+
+@boxes.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def pin(folder: Path) -> None:
+    """Write requirements.txt for the dependencies of the box in FOLDER: everything they need, with hashes."""
+    dependencies = read_manifest(folder).dependencies
+    if not dependencies:
+        raise BadInput(
+            f"the box in {folder} asks for no packages; write dependencies = ['NAME==VERSION'] into box.toml"
+        )
+    text = run_async(pinned_packages(dependencies))
+    write_atomically(folder / REQUIREMENTS_FILE, text)
+    names = ",".join(package.name for package in read_requirements(folder))
+    screen().print(f"wrote {folder / REQUIREMENTS_FILE}\nallow them with: BOXWRIGHT_PACKAGES={names}")
 
 
 @boxes.command()

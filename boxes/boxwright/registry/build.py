@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.box.examples import Example, coverage_faults
-from boxwright.box.folder import BUILT_FILE, box_files, files_digest, read_examples, read_release
+from boxwright.box.folder import BUILT_FILE, box_files, files_digest, read_examples, read_release, read_requirements
 from boxwright.box.names import name_fault, served_name_fault
 from boxwright.box.release import Release, ToolSpec
+from boxwright.box.requirements import missing_pins
 from boxwright.errors import BoxInvalid, ModelMayRetry, ToolRefused
 from boxwright.jsontypes import canonical, pretty, same
 from boxwright.sandbox import ToolRunner
@@ -63,6 +64,8 @@ async def build(stage: Path, runner: ToolRunner) -> Built:
     (stage / BUILT_FILE).unlink(missing_ok=True)
     source = read_release(stage)
     examples = read_examples(stage)
+    if faults := missing_pins(source.manifest.dependencies, read_requirements(stage)):
+        raise BoxInvalid(f"box {source.title}", faults)
     async with runner.worker(source) as worker:
         described = await worker.describe()
     tools = [_tool(one, source) for one in described["tools"]]

@@ -8,50 +8,48 @@ user namespace of its own, and the first process there. Either way all of it die
 from __future__ import annotations
 
 import os
+import platform
 import random
 import shutil
 import subprocess
+from functools import cached_property
 from pathlib import Path
 
 from boxwright.box.folder import box_files
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
-from boxwright.sandbox.local import (
-    INSIDE,
-    SCRATCH_BYTES,
-    LocalSandbox,
-    LocalWorker,
-    check_release,
-    configuration,
-    python_command,
-    python_paths,
-)
+from boxwright.sandbox.lines import LineSandbox
+from boxwright.sandbox.local import LocalWorker, python_command, python_paths
+from boxwright.sandbox.memory import MemoryWatch
+from boxwright.sandbox.rules import FIRST_UID, INSIDE, SCRATCH_BYTES, UIDS, check_release, configuration
 
 INSTALL = "install it with: sudo apt-get install bubblewrap (or your distribution's package of that name)"
 SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
-_FIRST_UID, _UIDS = 0x6B780000, 0x10000
-"""A range far above any account; each worker takes one of its own, so that limits by user count it alone."""
 
 
-class Bubblewrap(LocalSandbox):
+class Bubblewrap(LineSandbox):
     """Runs each worker under `bwrap`."""
 
     name = "bubblewrap"
 
     async def start(self, release: Release) -> LocalWorker:
         """See `Sandbox.start`."""
-        check_release(release)
+        check_release(release, platform.python_version())
         root = os.getuid() == 0
         config = configuration(
             release.manifest.limits,
             tools="/box/tools.py",
             scratch="/tmp",  # noqa: S108  # the sandbox's own
-            uid=_FIRST_UID + random.randrange(_UIDS) if root else 0,
+            uid=FIRST_UID + random.randrange(UIDS) if root else 0,
             own_processes=True,
             seccomp=True,
         )
         command = [*self._wrapping(release, root), *python_command(), "/inside/worker.py"]
-        return await LocalWorker.start(command, config, release)
+        return await LocalWorker.start(command, config, release, self._watch)
+
+    @cached_property
+    def _watch(self) -> MemoryWatch:
+        return MemoryWatch()
 
     def _wrapping(self, release: Release, root: bool) -> list[str]:
         command = [_bwrap(), "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]

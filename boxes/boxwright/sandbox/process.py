@@ -6,6 +6,7 @@ machine without a real sandbox.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 import tempfile
@@ -13,7 +14,9 @@ from pathlib import Path
 
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
-from boxwright.sandbox.local import INSIDE, LocalSandbox, LocalWorker, check_release, configuration, python_command
+from boxwright.sandbox.lines import LineSandbox
+from boxwright.sandbox.local import LocalWorker, python_command
+from boxwright.sandbox.rules import INSIDE, check_release, configuration
 from boxwright.sandbox.trust import Trust
 
 
@@ -29,7 +32,7 @@ class _ScratchWorker(LocalWorker):
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-class Process(LocalSandbox):
+class Process(LineSandbox):
     """Runs each worker as a plain child process, for trusted releases only."""
 
     name = "process"
@@ -41,7 +44,7 @@ class Process(LocalSandbox):
 
     async def start(self, release: Release) -> LocalWorker:
         """See `Sandbox.start`."""
-        check_release(release)
+        check_release(release, platform.python_version())
         if not self._trust.covers(release.digest):
             raise SandboxMissing(
                 f"box {release.title} may run only in a real sandbox, and there is none here: {self._better}. "

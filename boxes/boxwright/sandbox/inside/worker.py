@@ -59,6 +59,8 @@ def main() -> None:
     config = json.loads(lines.next())
     try:
         _settle(config)
+        if config.get("packages"):
+            sys.path.append(config["packages"])
         tools = _load(config["tools"], "tools")
     except BaseException as error:
         _send(replies, {"fault": f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]})

@@ -1,0 +1,153 @@
+"""The packages boxes depend on: wheels only, checked by hash, from the user's list, each set installed once, read-only.
+
+uv installs them, outside the sandbox: a wheel is unpacked and no code of it is run. Only workers import it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from packaging.utils import canonicalize_name
+
+from boxwright.box.release import Release
+from boxwright.box.requirements import REQUIREMENTS_FILE, parse_requirements
+from boxwright.errors import BadInput, ExtraMissing, SandboxMissing
+from boxwright.files import writable
+from boxwright.jsontypes import digest
+
+INSTALL_SECONDS = 600.0
+_WHEELS = ("--require-hashes", "--only-binary", ":all:", "--no-deps")
+
+
+class Packages:
+    """The environments of boxes under a folder, each named by the digest of what is in it."""
+
+    def __init__(self, folder: Path, allowed: Sequence[str] = ()) -> None:
+        """Keep environments in the folder, of allowed packages only."""
+        self._folder = folder
+        self._allowed = {canonicalize_name(name) for name in allowed}
+
+    async def environment(self, release: Release, python: str = "") -> Path | None:
+        """Return the folder of the release's packages, installed now if it is not there; None where it needs none.
+
+        `python` is the version inside, of a Linux of this machine's kind, where that is not the interpreter here.
+
+        Raises:
+            SandboxMissing: A package is not allowed, or cannot be installed.
+            BoxInvalid: The pins cannot be read.
+            ExtraMissing: uv is not installed.
+        """
+        if not release.manifest.dependencies:
+            return None
+        text = (release.folder / REQUIREMENTS_FILE).read_text(encoding="utf-8")
+        self._check_allowed(release, [package.name for package in parse_requirements(text)])
+        about = [text, python or platform.python_version(), python or sys.platform, platform.machine()]
+        target = self._folder / digest(about)[7:39]
+        if not target.exists():
+            await self._install(release, python, target)
+        return target
+
+    def _check_allowed(self, release: Release, names: Sequence[str]) -> None:
+        if refused := sorted(set(names) - self._allowed):
+            everything = ",".join(sorted(self._allowed | set(names)))
+            raise SandboxMissing(
+                f"box {release.title} needs the packages {', '.join(refused)}, which are not on your list; if you "
+                f"trust them, allow them with BOXWRIGHT_PACKAGES={everything}"
+            )
+
+    async def _install(self, release: Release, python: str, target: Path) -> None:
+        with writable(self._folder):
+            pass
+        lock = FileLock(target.with_suffix(".lock"), timeout=INSTALL_SECONDS)
+        try:
+            await asyncio.to_thread(lock.acquire)
+        except Timeout:
+            raise SandboxMissing(f"another process has been installing {target} for {INSTALL_SECONDS:g} s") from None
+        stage = Path(tempfile.mkdtemp(dir=self._folder, prefix=".stage-"))
+        try:
+            if target.exists():  # by who held the lock
+                return
+            await _run_uv(release, _arguments(release, python, stage))
+            _seal(stage)
+            stage.rename(target)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            lock.release()
+
+
+async def pin(dependencies: Sequence[str]) -> str:
+    """Return `requirements.txt` for what a manifest depends on and what that needs in turn, with hashes of wheels.
+
+    Raises:
+        BadInput: They cannot be resolved.
+        ExtraMissing: uv is not installed.
+    """
+    options = ("--generate-hashes", "--universal", "--no-header", "--no-annotate", "--only-binary", ":all:", "--quiet")
+    process = await _uv("pip", "compile", *options, "-", stdin="\n".join(dependencies))
+    if process[0]:
+        raise BadInput(f"{', '.join(dependencies)} cannot be pinned: {process[2]}")
+    return process[1]
+
+
+def _arguments(release: Release, python: str, stage: Path) -> list[str]:
+    into = ["--target", str(stage), "-r", str(release.folder / REQUIREMENTS_FILE)]
+    if python:  # another interpreter than ours, so nothing can be compiled for it here
+        return [
+            *_WHEELS,
+            *into,
+            "--python-version",
+            python,
+            "--python-platform",
+            f"{platform.machine()}-manylinux_2_28",
+        ]
+    interpreter = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
+    return [*_WHEELS, *into, "--python", interpreter, "--compile-bytecode"]
+
+
+async def _run_uv(release: Release, arguments: Sequence[str]) -> None:
+    status, _, said = await _uv("pip", "install", "--quiet", *arguments)
+    if status:
+        raise SandboxMissing(f"the packages of box {release.title} could not be installed: {said}")
+
+
+async def _uv(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    """Run uv; returns its exit status, its output, and the end of what it said."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(_uv_program(), *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(INSTALL_SECONDS):
+            output, said = await process.communicate(stdin.encode())
+    except TimeoutError:
+        return 1, "", f"uv took more than {INSTALL_SECONDS:g} seconds"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, output.decode(), said.decode(errors="replace").strip()[-500:]
+
+
+def _uv_program() -> str:
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        found = shutil.which("uv")
+        if found is None:
+            raise ExtraMissing("a box with packages", "packages") from None
+        return found
+    return str(find_uv_bin())
+
+
+def _seal(folder: Path) -> None:
+    """Make everything readable to the worker, whoever it is, and writable to nobody."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            (Path(place) / name).chmod(0o444)
+        Path(place).chmod(0o555)
