@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastmcp import Client, FastMCP
 from fastmcp.tools import Tool
@@ -99,10 +99,10 @@ async def over_http(registry: Path, home: Path, query: str) -> dict[str, float]:
         async with Client(address) as client:
             found = {"first list": await seconds(client.list_tools)}
             names = [tool.name for tool in await client.list_tools()]
-            tool, arguments = "tide_1__rank", {"value": 2.5}
+            tool, arguments = "tide_1__rank", cast(dict[str, Any], {"value": 2.5})
             if "call_tool" in names:
                 tool, arguments = "call_tool", {"name": tool, "arguments": arguments}
-            assert (await client.call_tool(tool, arguments)).content[0].text == "2.5"  # type: ignore[union-attr]
+            assert "2.5" in str((await client.call_tool(tool, arguments)).content)
             found["call"] = await seconds(lambda: client.call_tool(tool, arguments), 300)
             if "find_tools" in names:
                 found["first search"] = await seconds(lambda: client.call_tool("find_tools", {"query": query}))

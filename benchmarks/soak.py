@@ -7,13 +7,13 @@ second a process of a random worker is killed. Memory, processes and descriptors
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
 import sys
 import time
 from collections import Counter
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ async def kill_workers(server: int, until: float) -> int:
         await asyncio.sleep(1)
         below = sorted(processes().tree(server) - {server})
         if below:
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.kill(random.choice(below), signal.SIGKILL)
                 killed += 1
     return killed
@@ -82,10 +82,9 @@ async def main() -> None:
     """Load the server and watch it."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
     print(machine(), f"{minutes:g} minutes at {RATE} calls a second", flush=True)
-    with box_server() as (address, server):
-        clients = [Client(address) for _ in range(CLIENTS)]
-        await asyncio.gather(*(client.__aenter__() for client in clients))
-        loads = [Load(client) for client in clients]
+    async with AsyncExitStack() as stack:
+        address, server = stack.enter_context(box_server())
+        loads = [Load(await stack.enter_async_context(Client(address))) for _ in range(CLIENTS)]
         until = time.monotonic() + 60 * minutes
         killing = asyncio.create_task(kill_workers(server, until))
         number, calls, shown, due = 0, set(), 0.0, time.monotonic()
@@ -106,7 +105,6 @@ async def main() -> None:
             dict(outcomes),
             f"p50 {seconds[len(seconds) // 2] * 1e3:.1f} ms, p99 {seconds[int(len(seconds) * 0.99)] * 1e3:.0f} ms",
         )
-        await asyncio.gather(*(client.__aexit__(None, None, None) for client in clients))
 
 
 if __name__ == "__main__":

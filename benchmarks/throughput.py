@@ -10,6 +10,7 @@ import asyncio
 import statistics
 import sys
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 from fastmcp import Client
@@ -34,14 +35,12 @@ async def load(address: str, tool: str, mode: str) -> float:
             assert score(task, result.data).right, (task, result.data)
             done, number = done + 1, number + CLIENTS
 
-    clients = [Client(address, mode=mode) for _ in range(CLIENTS)]
-    await asyncio.gather(*(client.__aenter__() for client in clients))
-    await asyncio.gather(*(client.list_tools() for client in clients))
-    started = time.perf_counter()
-    await asyncio.gather(*(one(client, n, started + ROUND_SECONDS) for n, client in enumerate(clients)))
-    took = time.perf_counter() - started
-    await asyncio.gather(*(client.__aexit__(None, None, None) for client in clients))
-    return done / took
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(address, mode=mode)) for _ in range(CLIENTS)]
+        await asyncio.gather(*(client.list_tools() for client in clients))
+        started = time.perf_counter()
+        await asyncio.gather(*(one(client, n, started + ROUND_SECONDS) for n, client in enumerate(clients)))
+        return done / (time.perf_counter() - started)
 
 
 async def main() -> None:

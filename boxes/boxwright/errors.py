@@ -21,7 +21,8 @@ BoxwrightError
     │   └── DigestMismatch      the files are not those that were published
     ├── SandboxError            box code could not be run at all
     │   ├── SandboxMissing      no sandbox here that may run this release
-    │   └── WorkerLost          the worker died, never started or broke its protocol
+    │   └── WorkerLost          the worker hung, could not import the box or broke its protocol
+    │       └── WorkerEnded     the worker ended under a call, which may be made again
     ├── ModelError              the model could not answer
     │   ├── ModelUnreachable    no answer from its server, or it lacks the model or the key
     │   ├── RecordingMiss       a replay was asked for something it does not hold
@@ -61,6 +62,7 @@ __all__ = [
     "ToolRefused",
     "ToolResultInvalid",
     "ToolUnknown",
+    "WorkerEnded",
     "WorkerLost",
 ]
 
@@ -163,7 +165,11 @@ class SandboxMissing(SandboxError):
 
 
 class WorkerLost(SandboxError):
-    """The worker died, never started, or broke its protocol."""
+    """The worker hung, could not import the box, or broke its protocol."""
+
+
+class WorkerEnded(WorkerLost):
+    """The worker ended under a call. Calls leave nothing behind, so it may be made again on another one."""
 
 
 class ModelError(CallerMustHandle):

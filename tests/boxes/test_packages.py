@@ -34,8 +34,14 @@ def shout(text: str) -> str:
     return shouting.shout(text)
 
 
-def spoil() -> str:
-    """Try to write into the package."""
+def spoil(really: bool) -> str:
+    """Try to write into the package.
+
+    Args:
+        really: Whether to.
+    """
+    if not really:
+        raise ValueError("really must be true")
     try:
         open(shouting.__file__, "a").write("x")
     except OSError as error:
@@ -46,7 +52,8 @@ EXAMPLES = [
     {"tool": "shout", "arguments": {"text": "a"}, "result": "A!"},
     {"tool": "shout", "arguments": {"text": "b"}, "result": "B!"},
     {"tool": "shout", "arguments": {"text": ""}, "raises": "must not be empty"},
-    *[{"tool": "spoil", "arguments": {}, "result": "refused: Read-only file system"}] * 3,
+    *[{"tool": "spoil", "arguments": {"really": True}, "result": "refused: Permission denied"}] * 2,
+    {"tool": "spoil", "arguments": {"really": False}, "raises": "must be true"},
 ]
 
 

@@ -197,18 +197,17 @@ async def test_a_server_told_to_stop_finishes_what_is_under_way(
 ) -> None:
     await slow_box(settings, runner, tmp_path / "slow")
     answers, seconds = [], 0.0
-    with serving() as server:
-        with suppress(ConnectError):  # what the clients say when they leave a server that has gone
-            async with Client(server.url) as client, Client(server.url) as listener:
-                await client.list_tools()  # else the client would list after the call, of a server that has gone
-                async with listen(listener.session, tools_list_changed=True):
-                    call = asyncio.create_task(client.call_tool("slow__spin", {"seconds": 2}))
-                    await asyncio.sleep(0.7)
-                    started = time.monotonic()
-                    server.process.terminate()
-                    answers.append((await call).data)
-                    await asyncio.to_thread(server.process.wait, 15)
-                    seconds = time.monotonic() - started
+    with serving() as server, suppress(ConnectError):  # what the clients say when they leave a server that has gone
+        async with Client(server.url) as client, Client(server.url) as listener:
+            await client.list_tools()  # else the client would list after the call, of a server that has gone
+            async with listen(listener.session, tools_list_changed=True):
+                call = asyncio.create_task(client.call_tool("slow__spin", {"seconds": 2}))
+                await asyncio.sleep(0.7)
+                started = time.monotonic()
+                server.process.terminate()
+                answers.append((await call).data)
+                await asyncio.to_thread(server.process.wait, 15)
+                seconds = time.monotonic() - started
     assert answers == ["done"]
     assert 0 < seconds < 8, "a stream that only listens must not keep the server"
 

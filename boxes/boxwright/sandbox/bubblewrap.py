@@ -12,16 +12,17 @@ import platform
 import random
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from boxwright.box.folder import box_files
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
 from boxwright.sandbox.lines import LineSandbox
 from boxwright.sandbox.local import LocalWorker, python_command, python_paths
 from boxwright.sandbox.memory import MemoryWatch
-from boxwright.sandbox.rules import FIRST_UID, INSIDE, SCRATCH_BYTES, UIDS, check_release, configuration
+from boxwright.sandbox.packages import NO_PACKAGES, Packages
+from boxwright.sandbox.rules import FIRST_UID, PACKAGES, SCRATCH_BYTES, UIDS, check_release, configuration, shown
 
 INSTALL = "install it with: sudo apt-get install bubblewrap (or your distribution's package of that name)"
 SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -32,49 +33,29 @@ class Bubblewrap(LineSandbox):
 
     name = "bubblewrap"
 
+    def __init__(self, packages: Packages = NO_PACKAGES) -> None:
+        self._packages = packages
+
     async def start(self, release: Release) -> LocalWorker:
         """See `Sandbox.start`."""
         check_release(release, platform.python_version())
+        environment = await self._packages.environment(release)
         root = os.getuid() == 0
         config = configuration(
             release.manifest.limits,
             tools="/box/tools.py",
+            packages=PACKAGES if environment else "",
             scratch="/tmp",  # noqa: S108  # the sandbox's own
             uid=FIRST_UID + random.randrange(UIDS) if root else 0,
             own_processes=True,
             seccomp=True,
         )
-        command = [*self._wrapping(release, root), *python_command(), "/inside/worker.py"]
+        command = [*_wrapping(shown(release, environment), root), *python_command(), "/inside/worker.py"]
         return await LocalWorker.start(command, config, release, self._watch)
 
     @cached_property
     def _watch(self) -> MemoryWatch:
         return MemoryWatch()
-
-    def _wrapping(self, release: Release, root: bool) -> list[str]:
-        command = [_bwrap(), "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]
-        command += ["--unshare-uts", "--hostname", "box", "--unshare-cgroup-try", "--unshare-net"]
-        if root:
-            command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-        else:
-            # Of the same user as the worker, bwrap's own first process could be tampered with, so there is none. Of
-            # another user, as above, it is out of reach, and needed: only it dies with bwrap, and all inside with it.
-            command += ["--as-pid-1", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
-        # Before the rest, some of which may lie below it on this machine.
-        command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the sandbox's own
-        shown = _outermost([*map(Path, SYSTEM_LIBRARIES), *python_paths()])
-        parents = {parent for path in [*shown, Path("/box/data/x")] for parent in path.parents}
-        for folder in sorted(parents - {Path("/")}):
-            command += ["--perms", "0755", "--dir", str(folder)]  # bwrap would make them 0700, root's alone
-        for path in shown:
-            command += ["--ro-bind", str(path), str(path)]
-        # These files and nothing else that lies there: only they have a digest.
-        for name, path in box_files(release.folder).items():
-            command += ["--ro-bind", str(path.resolve()), f"/box/{name}"]
-        command += ["--ro-bind", str(INSIDE), "/inside"]
-        # /dev is a file system of its own, with a writable shm in it: read-only, lest calls meet there
-        command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-        return [*command, "--remount-ro", "/", "--chdir", "/"]
 
 
 def why_missing() -> str | None:
@@ -90,6 +71,30 @@ def why_missing() -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bwrap is installed but does not run ({error}); {INSTALL}"
     return None
+
+
+def _wrapping(files: Mapping[str, Path], root: bool) -> list[str]:
+    command = [_bwrap(), "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid"]
+    command += ["--unshare-uts", "--hostname", "box", "--unshare-cgroup-try", "--unshare-net"]
+    if root:
+        command += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        # Of the same user as the worker, bwrap's own first process could be tampered with, so there is none. Of
+        # another user, as above, it is out of reach, and needed: only it dies with bwrap, and all inside with it.
+        command += ["--as-pid-1", "--unshare-user", "--uid", "65534", "--gid", "65534", "--cap-drop", "ALL"]
+    # Before the rest, some of which may lie below it on this machine.
+    command += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]  # noqa: S108  # the sandbox's own
+    system = _outermost([*map(Path, SYSTEM_LIBRARIES), *python_paths()])
+    parents = {parent for path in [*system, *map(Path, files)] for parent in path.parents}
+    for folder in sorted(parents - {Path("/")}):
+        command += ["--perms", "0755", "--dir", str(folder)]  # bwrap would make them 0700, root's alone
+    for path in system:
+        command += ["--ro-bind", str(path), str(path)]
+    for place, path in files.items():
+        command += ["--ro-bind", str(path), place]
+    # /dev is a file system of its own, with a writable shm in it: read-only, lest calls meet there
+    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    return [*command, "--remount-ro", "/", "--chdir", "/"]
 
 
 def _bwrap() -> str:

@@ -8,6 +8,7 @@ from boxwright.sandbox.bubblewrap import Bubblewrap
 from boxwright.sandbox.bubblewrap import why_missing as bubblewrap_missing
 from boxwright.sandbox.docker import Docker
 from boxwright.sandbox.docker import why_missing as docker_missing
+from boxwright.sandbox.packages import Packages
 from boxwright.sandbox.process import Process
 from boxwright.sandbox.trust import Trust
 from boxwright.settings import Settings
@@ -22,19 +23,20 @@ def choose_sandbox(settings: Settings) -> Sandbox:
     Raises:
         SandboxMissing: The one asked for by name does not work here.
     """
+    packages = Packages(settings.home / "packages", settings.packages)
     if settings.sandbox == "process":
-        return Process(Trust(settings.home), "the process sandbox was asked for by name")
+        return Process(Trust(settings.home), "the process sandbox was asked for by name", packages)
     missing = []
     if settings.sandbox in ("auto", "bubblewrap"):
         why = bubblewrap_missing()
         if why is None:
-            return Bubblewrap()
+            return Bubblewrap(packages)
         missing.append(why)
     if settings.sandbox in ("auto", "docker"):
         why = docker_missing(settings.docker_image)
         if why is None:
-            return Docker(settings.docker_image, settings.home)
+            return Docker(settings.docker_image, settings.home, packages)
         missing.append(why)
     if settings.sandbox != "auto":
         raise SandboxMissing(missing[0])
-    return Process(Trust(settings.home), "; or else: ".join(missing))
+    return Process(Trust(settings.home), "; or else: ".join(missing), packages)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from boxwright.box.folder import box_files
 from boxwright.box.manifest import Limits
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing, WorkerLost
 from boxwright.sandbox.engine import Container, Engine
 from boxwright.sandbox.lines import START_SECONDS, LineSandbox, LineWorker, in_brackets, longest_reply, whole
 from boxwright.sandbox.owners import Owner
-from boxwright.sandbox.rules import FIRST_UID, INSIDE, UIDS, check_release, configuration, over_memory
+from boxwright.sandbox.packages import NO_PACKAGES, Packages
+from boxwright.sandbox.rules import FIRST_UID, PACKAGES, UIDS, check_release, configuration, over_memory, shown
 
 OLDEST_PYTHON = "3.11"
 """That the worker inside runs on."""
@@ -85,8 +85,8 @@ class Docker(LineSandbox):
 
     name = "docker"
 
-    def __init__(self, image: str, home: Path) -> None:
-        self._image, self._home = image, home
+    def __init__(self, image: str, home: Path, packages: Packages = NO_PACKAGES) -> None:
+        self._image, self._home, self._packages = image, home, packages
         self._ready: _Ready | None = None
         self._turn = asyncio.Lock()
 
@@ -97,12 +97,14 @@ class Docker(LineSandbox):
                 self._ready = await asyncio.to_thread(_prepare, self._image, self._home)
         ready = self._ready
         check_release(release, ready.python)
+        environment = await self._packages.environment(release, ready.python)
         uid = FIRST_UID + random.randrange(UIDS)
-        container = await _launched(ready, release, uid)
+        container = await _launched(ready, release, uid, shown(release, environment))
         # Of the container's own user from the start, so there is no user to become.
         config = configuration(
             release.manifest.limits,
             tools="/box/tools.py",
+            packages=PACKAGES if environment else "",
             scratch="/tmp",  # noqa: S108  # the sandbox's own
             uid=0,
             own_processes=True,
@@ -171,14 +173,12 @@ def _python(engine: Engine, image: str, owner: str, name: str) -> str:
     return str(found)
 
 
-async def _launched(ready: _Ready, release: Release, uid: int) -> Container:
-    shown = {f"/box/{name}": path.resolve() for name, path in box_files(release.folder).items()}
-    shown["/inside"] = INSIDE
+async def _launched(ready: _Ready, release: Release, uid: int, files: dict[str, Path]) -> Container:
     limits = release.manifest.limits
 
     def launch() -> Container:
         return ready.engine.launch(
-            ready.image, ["/inside/worker.py"], uid=uid, limits=limits, shown=shown, owner=ready.owner.name
+            ready.image, ["/inside/worker.py"], uid=uid, limits=limits, shown=files, owner=ready.owner.name
         )
 
     async def undo(container: Container) -> None:

@@ -17,6 +17,7 @@ from boxwright.errors import (
     ToolLimitReached,
     ToolRefused,
     ToolResultInvalid,
+    WorkerEnded,
     WorkerLost,
 )
 from boxwright.jsontypes import Json
@@ -26,7 +27,7 @@ START_SECONDS = 20.0
 GRACE_SECONDS = 5.0
 """How long past its limit a call's answer is waited for, before the worker itself is given up."""
 LONGEST_MESSAGE = 2000
-LONGEST_REQUEST = 16 << 20
+LONGEST_REQUEST = 4 << 20
 """In bytes, as JSON."""
 
 _ERRORS: dict[str, type[ToolRefused | ToolFailed | ToolLimitReached | ToolResultInvalid]] = {
@@ -114,7 +115,8 @@ class LineWorker(ABC):
         except BaseException as error:
             said = await self._end()
             if isinstance(error, WorkerLost):
-                raise WorkerLost(f"the worker of box {title} did not start: {self._over or error}{said}") from error
+                kind = WorkerLost if self._over else type(error)
+                raise kind(f"the worker of box {title} did not start: {self._over or error}{said}") from error
             raise
         if fault:
             await self._end()
@@ -145,9 +147,10 @@ class LineWorker(ABC):
         except TimeoutError:
             raise WorkerLost(f"no answer within {seconds:g} seconds") from None
         except (ConnectionError, ValueError) as error:
-            raise WorkerLost(f"the pipe to the worker broke ({error})") from error
+            kind = WorkerLost if isinstance(error, ValueError) else WorkerEnded
+            raise kind(f"the pipe to the worker broke ({error})") from error
         if not reply.endswith(b"\n"):
-            raise WorkerLost("the worker ended")
+            raise WorkerEnded("the worker ended")
         return reply
 
     def _read(self, nonce: str, reply: bytes) -> Json:

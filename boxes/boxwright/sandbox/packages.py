@@ -66,7 +66,7 @@ class Packages:
     async def _install(self, release: Release, python: str, target: Path) -> None:
         with writable(self._folder):
             pass
-        lock = FileLock(target.with_suffix(".lock"), timeout=INSTALL_SECONDS)
+        lock = FileLock(target.with_suffix(".lock"), timeout=INSTALL_SECONDS, thread_local=False)
         try:
             await asyncio.to_thread(lock.acquire)
         except Timeout:
@@ -81,6 +81,10 @@ class Packages:
         finally:
             shutil.rmtree(stage, ignore_errors=True)
             lock.release()
+
+
+NO_PACKAGES = Packages(Path(os.devnull))
+"""Allows none."""
 
 
 async def pin(dependencies: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
 from boxwright.sandbox.lines import LineSandbox
 from boxwright.sandbox.local import LocalWorker, python_command
+from boxwright.sandbox.packages import NO_PACKAGES, Packages
 from boxwright.sandbox.rules import INSIDE, check_release, configuration
 from boxwright.sandbox.trust import Trust
 
@@ -37,8 +38,8 @@ class Process(LineSandbox):
 
     name = "process"
 
-    def __init__(self, trust: Trust, better: str) -> None:
-        self._trust = trust
+    def __init__(self, trust: Trust, better: str, packages: Packages = NO_PACKAGES) -> None:
+        self._trust, self._packages = trust, packages
         self._better = better
         """How to get a real sandbox, for the refusal's message."""
 
@@ -51,10 +52,12 @@ class Process(LineSandbox):
                 f"To run it with your own rights all the same, read its tools.py in {release.folder}, then: "
                 f"boxwright boxes trust {release.digest}"
             )
+        environment = await self._packages.environment(release)
         scratch = Path(tempfile.mkdtemp(prefix="boxwright-"))
         config = configuration(
             release.manifest.limits,
             tools=str(release.folder.resolve() / "tools.py"),
+            packages=str(environment or ""),
             scratch=str(scratch),
             uid=0,
             own_processes=False,

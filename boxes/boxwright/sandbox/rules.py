@@ -7,7 +7,7 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from boxwright.box.folder import check_digest
+from boxwright.box.folder import box_files, check_digest
 from boxwright.box.manifest import Limits
 from boxwright.box.release import Release
 from boxwright.errors import SandboxMissing
@@ -19,6 +19,8 @@ PYTHON_OPTIONS = ("-P", "-s", "-S", "-B")
 SCRATCH_BYTES = 16 << 20
 FIRST_UID, UIDS = 0x6B780000, 0x10000
 """A range far above any account; each worker takes one of its own, so that limits by user count it alone."""
+PACKAGES = "/packages"
+"""Where a worker sees the packages of its box."""
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -42,6 +44,15 @@ def configuration(limits: Limits, **differing: Any) -> dict[str, Any]:
     }
 
 
+def shown(release: Release, environment: Path | None) -> dict[str, Path]:
+    """Return what a worker is shown, read-only, beside its Python: where it sees it, and where it lies.
+
+    Of the release these files and nothing else that lies there: only they have a digest.
+    """
+    files = {f"/box/{name}": path.resolve() for name, path in box_files(release.folder).items()}
+    return {**files, "/inside": INSIDE, **({PACKAGES: environment.resolve()} if environment else {})}
+
+
 def memory_bound(limits: Limits) -> int:
     """Return what all processes of a worker may take together, in bytes: the worker, a call, and what they run on."""
     return (2 * limits.memory_mb + 64) << 20
@@ -59,14 +70,11 @@ def check_release(release: Release, python: str) -> None:
 
     Raises:
         DigestMismatch: The files were changed.
-        SandboxMissing: It asks for the network, for packages or for another Python.
+        SandboxMissing: It asks for the network or for another Python.
     """
     manifest = release.manifest
     if manifest.permissions.network != "none":
         raise SandboxMissing(f"box {release.title} asks for the network, which no sandbox here grants yet")
-    if manifest.dependencies:
-        wanted = ", ".join(manifest.dependencies)
-        raise SandboxMissing(f"box {release.title} asks for {wanted}; no sandbox here installs packages yet")
     if not SpecifierSet(manifest.requires_python).contains(python, prereleases=True):
         raise SandboxMissing(f"box {release.title} asks for Python {manifest.requires_python}; this is {python}")
     check_digest(release)

@@ -11,13 +11,15 @@ from typing import Any
 
 from boxwright.box.release import Release
 from boxwright.box.validation import check_arguments, check_result
-from boxwright.errors import WorkerLost
+from boxwright.errors import WorkerEnded
 from boxwright.jsontypes import Json
 from boxwright.sandbox.base import Sandbox, Worker
 
 WORKERS_PER_RELEASE = 4
 WORKERS = 32
 """Workers over all releases, in use and idle. Where one more is wanted, the one longest idle makes room."""
+ATTEMPTS = 3
+"""How often a call is made whose worker ends under it."""
 IDLE_SECONDS = 300.0
 """How long a worker is kept that nobody calls."""
 
@@ -68,19 +70,14 @@ class ToolRunner:
         return result
 
     async def _call(self, release: Release, tool: str, arguments: dict[str, Any]) -> Json:
-        async with self._seat(release.digest):
-            if worker := await self._take(release.digest):
-                try:
-                    return await worker.call(tool, arguments)
-                except WorkerLost:
-                    pass  # it may have died idle; a call leaves nothing behind, so it may be made again, on a new one
-                finally:
-                    await self._put_back(release.digest, worker)
-            worker = await self._start(release)
+        for left in reversed(range(ATTEMPTS)):
             try:
-                return await worker.call(tool, arguments)
-            finally:
-                await self._put_back(release.digest, worker)
+                async with self.worker(release) as worker:
+                    return await worker.call(tool, arguments)
+            except WorkerEnded:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
 
     @asynccontextmanager
     async def worker(self, release: Release) -> AsyncIterator[Worker]:

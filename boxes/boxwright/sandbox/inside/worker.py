@@ -7,6 +7,8 @@ The first line is its configuration; every other one a request with a nonce, whi
   of its own, forked ahead of the call and gone after it, with no descriptor but its request and its reply. A few wait
   in stock, so that a call pays for no fork even when it follows close upon another.
 * The child takes limits and a seccomp filter before box code runs; without the filter it answers with an error.
+* What is passed between the host and a call goes through pages that are wiped before the next child is forked: a child
+  can read all of this process's memory as it was then.
 * After a call everything still running in the sandbox is killed and the scratch folder is emptied. Where that fails
   the worker ends, and the host starts another.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import gc
 import json
+import mmap
 import os
 import resource
 import select
@@ -43,8 +46,12 @@ LONGEST_MESSAGE = 2000
 SLACK = 4096
 MOST_FILES = 10_000
 LOOK_SECONDS = 0.1
+MOMENT = 0.05
+"""How long a child that closed its reply without one is given to end, so that it is known how."""
 AHEAD = 2
 """Children that wait in stock."""
+REQUEST_BYTES = (4 << 20) + SLACK
+"""The longest line the host sends."""
 LARGEST_INTEGER = 10_000  # bits
 DEEPEST = 100
 
@@ -55,11 +62,14 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(quiet, standard)
-    lines = Lines(requests)
-    config = json.loads(lines.next())
+    line = Page(REQUEST_BYTES)
+    line.read_line(requests)
+    config = json.loads(line.content())
+    reply = Page(config["output_bytes"] + 2 * SLACK)
+    line.wipe()
     try:
         _settle(config)
-        if config.get("packages"):
+        if config["packages"]:
             sys.path.append(config["packages"])
         tools = _load(config["tools"], "tools")
     except BaseException as error:
@@ -71,14 +81,19 @@ def main() -> None:
     _sweep(config, stock)
     _send(replies, {"ready": True})
     while True:
-        while len(stock) < AHEAD and not lines.waiting():
+        while len(stock) < AHEAD and not _readable(requests):
             stock.append(Child(tools, config))
-        line = lines.next()
-        if not line:
+        if not line.read_line(requests):
             return
-        child = stock.pop(0) if stock else Child(tools, config)
-        child.answer(line, replies)
-        _sweep(config, stock)
+        deadline = time.monotonic() + config["seconds"]
+        for again in (True, False):  # a call that somebody else killed is made once more
+            child = stock.pop(0) if stock else Child(tools, config)
+            answered = child.answer(line, reply, replies, deadline, again)
+            reply.wipe()
+            _sweep(config, stock)
+            if answered:
+                break
+        line.wipe()
 
 
 class Child:
@@ -104,54 +119,115 @@ class Child:
         os.close(self.request)
         os.close(self.reply)
 
-    def answer(self, line: bytes, replies: int) -> None:
-        """Hand the request over, pass the reply on within the limits, and end the child."""
-        nonce = line[: line.index(b" ")]
-        deadline = time.monotonic() + self.config["seconds"]
+    def answer(self, line: Page, reply: Page, replies: int, deadline: float, again: bool) -> bool:
+        """Hand the request over, pass the reply on within the limits, and end the child.
+
+        Returns False, with nothing passed on, where the child was killed from outside and may be tried `again`.
+        """
+        nonce = line.content(line.find(b" "))
         try:
-            _write_all(self.request, line)
+            line.write_to(self.request)
         except BrokenPipeError:
             pass  # the child is gone; what is read below says how
         os.close(self.request)
-        reply = self._read(deadline)
-        if reply is not None and _is_whole(reply, nonce):
-            _write_all(replies, reply)  # before the child is ended, which takes longer than many a call
-        os.kill(self.pid, signal.SIGKILL)
+        in_time = self._read(reply, deadline)
+        whole = in_time and reply.is_one_line_after(nonce + b" ")
+        if whole:
+            reply.write_to(replies)  # before the child is ended, which takes longer than many a call
+        silent = in_time and not reply.length
+        by_itself, status = self._end(MOMENT if silent else 0)
         os.close(self.reply)
-        _, status = os.waitpid(self.pid, 0)
-        if reply is None and _crowded(self.config):
-            _write_all(replies, _reply(nonce, "limit", f"the call made more than {MOST_FILES} files"))
-        elif reply is None:
-            _write_all(replies, _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds"))
-        elif not _is_whole(reply, nonce):
-            _write_all(replies, self._why(nonce, reply, status))
+        if silent and again and by_itself and status == signal.SIGKILL:
+            return False
+        if not whole:
+            _write_all(replies, self._why(nonce, reply, in_time, status))
+        return True
 
-    def _read(self, deadline: float) -> bytes | None:
-        """Return the bytes up to a newline, the end or the limit; None where the deadline came first."""
-        chunks: list[bytes] = []
-        length = 0
-        while length <= self.config["output_bytes"] + SLACK:
+    def _end(self, patience: float) -> tuple[bool, int]:
+        """End the child; returns whether it ended by itself within the seconds of patience, and how."""
+        until = time.monotonic() + patience
+        while True:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                return True, status
+            if time.monotonic() >= until:
+                os.kill(self.pid, signal.SIGKILL)
+                return False, os.waitpid(self.pid, 0)[1]
+            time.sleep(0.001)
+
+    def _read(self, reply: Page, deadline: float) -> bool:
+        """Read up to a newline, the end or the limit; returns False where the deadline came first."""
+        while reply.length <= self.config["output_bytes"] + SLACK:
             left = deadline - time.monotonic()
             if left <= 0 or _crowded(self.config):
-                return None
+                return False
             if not select.select([self.reply], [], [], min(left, LOOK_SECONDS))[0]:
                 continue
-            chunk = os.read(self.reply, 1 << 16)
-            chunks.append(chunk)
-            length += len(chunk)
-            if not chunk or b"\n" in chunk:
+            if not reply.read(self.reply) or reply.find(b"\n") >= 0:
                 break
-        return b"".join(chunks)
+        return True
 
-    def _why(self, nonce: bytes, reply: bytes, status: int) -> bytes:
-        if len(reply) > self.config["output_bytes"]:
+    def _why(self, nonce: bytes, reply: Page, in_time: bool, status: int) -> bytes:
+        seconds = f"{self.config['seconds']:g} seconds"
+        if not in_time and _crowded(self.config):
+            return _reply(nonce, "limit", f"the call made more than {MOST_FILES} files")
+        if not in_time:
+            return _reply(nonce, "limit", f"the call ran over its {seconds}")
+        if reply.length > self.config["output_bytes"]:
             return _reply(nonce, "limit", f"the result is longer than {self.config['output_bytes']} bytes")
-        if reply:
+        if reply.length:
             return _reply(nonce, "failed", "the call wrote to its reply pipe and spoilt its answer")
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-            return _reply(nonce, "limit", f"the call ran over its {self.config['seconds']:g} seconds of processor time")
+            return _reply(nonce, "limit", f"the call ran over its {seconds} of processor time")
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
         return _reply(nonce, "failed", f"the call ended without a result ({how})")
+
+
+class Page:
+    """Memory for one line, in one place: nothing of it is left in this process once it is wiped."""
+
+    def __init__(self, size: int) -> None:
+        self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.length = 0
+
+    def read(self, descriptor: int) -> int:
+        """Read some more, as much as there is room for; returns how much, 0 at the end."""
+        with memoryview(self._memory) as view, view[self.length :] as room:
+            count = os.readv(descriptor, [room])
+        self.length += count
+        return count
+
+    def read_line(self, descriptor: int) -> bool:
+        """Read until a newline; returns False where the end, or the end of the page, comes first."""
+        while self.length < len(self._memory) and self.read(descriptor):
+            if self._memory[self.length - 1] == 10:  # a newline ends a line, and nothing is sent behind it
+                return True
+        return False
+
+    def find(self, text: bytes) -> int:
+        """Return where the text first stands, or -1."""
+        return self._memory.find(text, 0, self.length)
+
+    def content(self, end: int | None = None) -> bytes:
+        """Return a copy of what is there, up to `end`; this copy is not wiped."""
+        return self._memory[: self.length if end is None else end]
+
+    def is_one_line_after(self, start: bytes) -> bool:
+        """Say whether the page holds one whole line, which begins like that."""
+        return self._memory[: len(start)] == start and self.find(b"\n") == self.length - 1
+
+    def write_to(self, descriptor: int) -> None:
+        """Write all that is there."""
+        with memoryview(self._memory) as view:
+            left = view[: self.length]
+            while left:
+                left = left[os.write(descriptor, left) :]
+            left.release()
+
+    def wipe(self) -> None:
+        """Forget what is there."""
+        self._memory[: self.length] = bytes(self.length)
+        self.length = 0
 
 
 def _crowded(config: dict[str, Any]) -> bool:
@@ -162,8 +238,8 @@ def _crowded(config: dict[str, Any]) -> bool:
     return found.f_files - found.f_ffree > MOST_FILES
 
 
-def _is_whole(reply: bytes, nonce: bytes) -> bool:
-    return reply.endswith(b"\n") and reply.startswith(nonce + b" ") and reply.count(b"\n") == 1
+def _readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
 
 
 def _settle(config: dict[str, Any]) -> None:
@@ -208,11 +284,11 @@ def _be_child(request: int, reply: int, tools: ModuleType, config: dict[str, Any
         except seccomp.Unavailable as error:
             refusal = str(error)
     _run(b"", {"op": "call", "tool": "rehearse", "arguments": {}}, _Rehearsal, config["output_bytes"])
-    line = Lines(3).next()
-    if not line:
+    line = Page(REQUEST_BYTES)
+    if not line.read_line(3):
         return
     os.close(3)
-    nonce, _, body = line.partition(b" ")
+    nonce, _, body = line.content().partition(b" ")
     if refusal:
         _write_all(4, _reply(nonce, "sandbox", refusal))
         return
@@ -375,31 +451,6 @@ def _reply(nonce: bytes, kind: str, message: str) -> bytes:
     text = message[:LONGEST_MESSAGE].encode("utf-8", "backslashreplace").decode()
     body = json.dumps({"error": kind, "message": text})
     return nonce + b" " + body.encode() + b"\n"
-
-
-class Lines:
-    """Lines of bytes from a descriptor, each with its newline."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._kept = bytearray()
-
-    def waiting(self) -> bool:
-        """Say whether something is there to be read, without waiting for it."""
-        return bool(self._kept) or bool(select.select([self._descriptor], [], [], 0)[0])
-
-    def next(self) -> bytes:
-        """Wait for the next line and return it; nothing at the end, whatever is left of a line then."""
-        looked = 0
-        while (end := self._kept.find(b"\n", looked)) < 0:
-            looked = len(self._kept)
-            chunk = os.read(self._descriptor, 1 << 16)
-            if not chunk:
-                return b""
-            self._kept += chunk
-        line = bytes(self._kept[: end + 1])
-        del self._kept[: end + 1]
-        return line
 
 
 def _send(descriptor: int, value: dict[str, Any]) -> None:
