@@ -17,9 +17,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from packaging.utils import canonicalize_name
 
+from boxwright.box.folder import read_requirements
 from boxwright.box.release import Release
-from boxwright.box.requirements import REQUIREMENTS_FILE, parse_requirements
-from boxwright.errors import BadInput, ExtraMissing, SandboxMissing
+from boxwright.box.requirements import REQUIREMENTS_FILE, missing_pins
+from boxwright.errors import BadInput, BoxInvalid, ExtraMissing, SandboxMissing
 from boxwright.files import writable
 from boxwright.jsontypes import digest
 
@@ -47,8 +48,11 @@ class Packages:
         """
         if not release.manifest.dependencies:
             return None
+        pinned = read_requirements(release.folder)
+        if faults := missing_pins(release.manifest.dependencies, pinned):
+            raise BoxInvalid(f"box {release.title}", faults)
+        self._check_allowed(release, [package.name for package in pinned])
         text = (release.folder / REQUIREMENTS_FILE).read_text(encoding="utf-8")
-        self._check_allowed(release, [package.name for package in parse_requirements(text)])
         about = [text, python or platform.python_version(), python or sys.platform, platform.machine()]
         target = self._folder / digest(about)[7:39]
         if not target.exists():
