@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-all lint types imports sizes check pins recording interop bench clean
+.PHONY: help demo test test-all lint types imports sizes check pins recording interop hostile bench clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,7 +16,8 @@ demo: $(STAMP)  ## The whole chain once: mine, publish, serve, answer, compare; 
 test: $(STAMP)  ## The core tests: under five minutes, no torch
 	$(BIN)/python -m pytest -q -m "not extended"
 
-test-all: $(STAMP)  ## All tests, those of extras and services too
+test-all: $(STAMP)  ## All tests, those of extras and services too (`make interop` and tools/docker.sh install what they need)
+	@sh tools/docker.sh
 	$(BIN)/python -m pytest -q
 
 $(STAMP): pyproject.toml requirements/dev.txt tools/sandbox.sh
@@ -48,6 +49,9 @@ interop: $(STAMP)  ## Install the official MCP suite, Inspector and SDKs for the
 
 bench: $(STAMP)  ## Speed of a box's call beside a plain FastMCP tool
 	$(BIN)/python benchmarks/calls.py
+
+hostile: $(STAMP)  ## What each hostile box got, in each sandbox
+	$(BIN)/python benchmarks/hostile.py
 
 recording: $(STAMP)  ## Make the demo's recording and the trusted digests anew from the hand-written completions
 	$(BIN)/python tests/support/demo_recording.py

@@ -17,7 +17,13 @@ from boxwright.sandbox.bubblewrap import why_missing as bubblewrap_missing
 from boxwright.sandbox.docker import why_missing as docker_missing
 from boxwright.settings import Settings
 
-EXTRAS = {"litellm": "teacher", "scipy": "compare"}
+EXTRAS = {
+    "litellm": "teacher",
+    "scipy": "compare",
+    "docker": "docker",
+    "uv": "packages",
+    "opentelemetry.sdk": "telemetry",
+}
 """A package of each extra."""
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY")
 
