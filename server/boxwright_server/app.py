@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastmcp import FastMCP
 
 from boxwright import __version__
-from boxwright.jsontypes import digest
 from boxwright.registry import open_registry, read_lock
-from boxwright.registry.catalogue import Catalogue
+from boxwright.registry.catalogue import Catalogue, index_file
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.settings import Settings
 from boxwright_server.access import rate_limit, token_verifier
@@ -47,7 +45,10 @@ def create_server(settings: Settings) -> FastMCP:
     selection = Selection(open_registry(settings), settings.boxes, lock, may_use=may_use)
     selection.check()
     provider = RegistryProvider(selection, runner, listing=settings.listing, listing_tokens=settings.listing_tokens)
-    catalogue = Catalogue(lambda: Selection(open_registry(settings), settings.boxes, lock), _index_file(settings))
+    catalogue = Catalogue(
+        lambda: Selection(open_registry(settings), settings.boxes, lock),
+        None if settings.boxes or lock else index_file(settings),  # that of a part is made anew, in memory
+    )
     provider.search_tools = search_tools(provider, catalogue)
 
     draining = Draining()
@@ -84,11 +85,3 @@ def create_server(settings: Settings) -> FastMCP:
 async def serve_stdio(server: FastMCP) -> None:
     """Serve one client over stdin and stdout until it goes."""
     await server.run_stdio_async(show_banner=False)
-
-
-def _index_file(settings: Settings) -> Path | None:
-    """Return where the search index of a whole registry is kept; that of a part is made anew, in memory."""
-    if settings.boxes or settings.lock:
-        return None
-    registry = digest([str(settings.registry_folder.resolve()), settings.library, settings.shadow])
-    return settings.home / "cache" / f"tools-{registry[7:23]}.sqlite"

@@ -1,4 +1,4 @@
-"""Make, test, publish, list, show, verify and export boxes."""
+"""Make, test, publish, find, show, verify and export boxes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from boxwright.files import write_atomically
 from boxwright.jsontypes import pretty
 from boxwright.registry import build, open_registry, staged
 from boxwright.registry import publish as publish_box
+from boxwright.registry.catalogue import Catalogue, index_file
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.sandbox.packages import pin as pinned_packages
 from boxwright.sandbox.trust import Trust
@@ -32,7 +33,7 @@ _registry = click.option("--registry", type=click.Path(path_type=Path), help="Th
 
 @click.group()
 def boxes() -> None:
-    """Make, test, publish, list, show, verify and export boxes."""
+    """Make, test, publish, find, show, verify and export boxes."""
 
 
 @boxes.command()
@@ -106,6 +107,30 @@ def list_(registry: Path | None, as_json: bool) -> None:
         tools = ", ".join(tool.name for tool in release.tools)
         table.add_row(release.name, release.version, tools, escape(release.origin), escape(release.manifest.summary))
     screen().print(table)
+
+
+@boxes.command()
+@click.argument("words", nargs=-1, required=True)
+@_registry
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(min=1))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def search(words: tuple[str, ...], registry: Path | None, limit: int, as_json: bool) -> None:
+    """Find tools by what they do, as find_tools does for a client."""
+    settings = _settings(registry)
+    opened = open_registry(settings)
+    catalogue = Catalogue(lambda: open_registry(settings), index_file(settings))
+    catalogue.update()
+    names = catalogue.search(" ".join(words), limit)
+    catalogue.close()
+    if as_json:
+        click.echo(pretty(names), nl=False)
+        return
+    table = Table("tool", "version", "does")
+    for name in names:
+        box, _, tool = name.partition("__")
+        release = opened.resolve(box)
+        table.add_row(name, release.version, escape(release.tool(tool).description.partition("\n")[0]))
+    screen().print(table if names else "no tool fits; try other words")
 
 
 @boxes.command()

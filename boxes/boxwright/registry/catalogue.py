@@ -13,7 +13,9 @@ from typing import Protocol
 
 from boxwright.box.release import Release
 from boxwright.errors import BadInput, BoxwrightError
+from boxwright.jsontypes import digest
 from boxwright.search import ReleaseTexts, ToolIndex, ToolTexts
+from boxwright.settings import Settings
 
 logger = logging.getLogger(__name__)
 _BATCH = 100
@@ -69,6 +71,12 @@ class Catalogue:
     def close(self) -> None:
         """Close the index."""
         self._index.close()
+
+
+def index_file(settings: Settings) -> Path:
+    """Return where the index over the registry of the settings is kept."""
+    registry = digest([str(settings.registry_folder.resolve()), settings.library, settings.shadow])
+    return settings.home / "cache" / f"tools-{registry[7:23]}.sqlite"
 
 
 def batched_texts(source: Source, looks: Sequence[tuple[str, str]]) -> Iterator[list[ReleaseTexts]]:
