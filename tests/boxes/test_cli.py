@@ -121,3 +121,18 @@ def test_doctor_tells_a_fault_by_its_exit_status(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     said = boxwright("doctor", status=1, BOXWRIGHT_HOME=str(tmp_path / "file" / "home")).stdout
     assert "BOXWRIGHT_HOME" in said
+
+
+def test_a_tool_is_found_by_words_and_a_lock_pins_what_is_there(tmp_path: Path) -> None:
+    assert json.loads(boxwright("boxes", "search", "--json", "--limit", "1", "reach", "24").stdout) == [
+        "game_of_24__solve"
+    ]
+    assert "try other words" in boxwright("boxes", "search", "zzz").stdout
+    path = tmp_path / "boxwright.lock"
+    assert "wrote" in boxwright("lock", "dates", "--file", str(path)).stdout
+    assert 'version = "1.0.0"' in path.read_text()
+    assert "dates 1.0.0  sha256:" in boxwright("lock", "dates>=1,<2", "--file", str(path)).stdout
+    for specs, words in [(["dates>=9"], "it has"), (["dates", "dates"], "two of"), (["date"], "did you mean 'dates'")]:
+        said = boxwright("lock", *specs, "--file", str(path), status=1).stderr
+        assert words in said or "has 1.0.0" in said
+    assert "choose a folder" in boxwright("lock", "--file", str(tmp_path), status=1).stderr

@@ -38,6 +38,8 @@ RUN mkdir -p /var/log/apt && apt-get update \\
  && apt-get install --yes --no-install-recommends bubblewrap && rm -rf /var/lib/apt/lists/*
 COPY packages {packages}
 """
+_USUAL = re.compile(r"\$\{\w+:-(.*?)\}")
+"""A variable of the compose file, with what it is where it is not set."""
 _WHERE = "import json, site, sys; print(json.dumps([sys.version_info[:2], site.getsitepackages()[0]]))"
 
 
@@ -93,8 +95,8 @@ class Images:
         """
         options = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"][service]
         binds = [f"{self._own}-{one}" for one in options["volumes"]] + different.pop("binds", [])
-        fixed = {key: value for key, value in options["environment"].items() if value and "$" not in value}
-        environment = {**fixed, **different.pop("environment", {})}
+        usual = {key: _USUAL.sub(r"\1", value) for key, value in options["environment"].items() if value}
+        environment = {**usual, **different.pop("environment", {})}
         entrypoint = different.pop("entrypoint", None)
         made = self.client.create_container(
             f"boxwright-test:{service}",
