@@ -56,9 +56,13 @@ hostile: $(STAMP)  ## What each hostile box got, in each sandbox
 recording: $(STAMP)  ## Make the demo's recording and the trusted digests anew from the hand-written completions
 	$(BIN)/python tests/support/demo_recording.py
 
-pins:  ## Resolve requirements/dev.txt anew (needs uv)
-	uv pip compile pyproject.toml --extra all --group dev --universal --generate-hashes \
-		--no-header --no-annotate --quiet --output-file requirements/dev.txt
+LOCK = uv pip compile --universal --generate-hashes --no-header --no-annotate --quiet
+pins:  ## Resolve requirements/ anew: for development, and for each image (needs uv)
+	$(LOCK) pyproject.toml --extra all --group dev --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --extra telemetry --constraint requirements/dev.txt --output-file requirements/server.txt
+	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/student.txt
+	$(LOCK) pyproject.toml --extra teacher --constraint requirements/dev.txt --output-file requirements/teacher.txt
+	echo hatchling | $(LOCK) - --constraint requirements/dev.txt --output-file requirements/build.txt
 
 clean:  ## Remove what the two commands made
 	rm -rf $(VENV) demo-out

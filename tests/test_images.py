@@ -19,7 +19,7 @@ from support.images import COMPOSE, NAMES, ROOT, Images
 pytestmark = [pytest.mark.extended, pytest.mark.timeout(1200)]
 
 PROFILE = json.loads((ROOT / "server" / "seccomp.json").read_text(encoding="utf-8"))
-CALCULATOR = "/opt/boxwright/lib/python3.11/site-packages/boxwright/library/calculator/1.0.0"
+TRY_A_BOX = ["boxwright boxes test /opt/boxwright/lib/python3*/site-packages/boxwright/library/calculator/1.0.0"]
 RECORDED = f"{ROOT / 'compare' / 'boxwright_compare' / 'fixtures'}:/recorded:ro"
 HEALTHY_SECONDS = 60
 REFUSED = """
@@ -246,11 +246,11 @@ NEEDED = {
 @pytest.mark.parametrize("part", NEEDED)
 def test_each_part_of_the_options_is_needed(images: Images, part: str) -> None:
     options, why = NEEDED[part]
-    said = images.run("server", ["boxes", "test", CALCULATOR], security_opt=options)
+    said = images.run("server", TRY_A_BOX, entrypoint=["sh", "-c"], security_opt=options)
     assert said.status != 0
     assert why in said.text
 
 
 def test_with_all_of_them_a_box_runs(images: Images) -> None:
-    said = images.run("server", ["boxes", "test", CALCULATOR])
+    said = images.run("server", TRY_A_BOX, entrypoint=["sh", "-c"])
     assert said.status == 0, said.text
