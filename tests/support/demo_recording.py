@@ -62,6 +62,7 @@ class Watching(Bubblewrap):
     """A sandbox that notes which releases were run in it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ran: dict[str, str] = {}
 
     async def start(self, release: Release) -> LocalWorker:
