@@ -47,7 +47,9 @@ class ServerEntry(BaseModel):
 def box_server(*arguments: str) -> ServerEntry:
     """Return the entry of our own box server, with the settings of this process."""
     environment = {key: value for key, value in os.environ.items() if key.startswith("BOXWRIGHT_")}
-    return ServerEntry(command=sys.executable, args=["-P", "-m", "boxwright_server", "--stdio", *arguments], env=environment)
+    return ServerEntry(
+        command=sys.executable, args=["-P", "-m", "boxwright_server", "--stdio", *arguments], env=environment
+    )
 
 
 def read_mcp_json(path: Path) -> dict[str, ServerEntry]:

@@ -126,7 +126,9 @@ class LineWorker(ABC):
         nonce = secrets.token_hex(16)
         line = f"{nonce} {json.dumps(request)}\n".encode()
         if len(line) > LONGEST_REQUEST:
-            raise ArgumentsInvalid(f"the arguments have {len(line)} bytes as JSON, and may have {LONGEST_REQUEST}; shorten them")
+            raise ArgumentsInvalid(
+                f"the arguments have {len(line)} bytes as JSON, and may have {LONGEST_REQUEST}; shorten them"
+            )
         async with self._turn:
             try:
                 reply = await self._exchange(line, self._release.manifest.limits.seconds + GRACE_SECONDS)
