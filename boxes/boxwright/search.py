@@ -115,14 +115,16 @@ class ToolIndex:
         """
         self._lock = threading.Lock()
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise BadInput(f"no search index can be kept at {str(path)!r} ({error}); name a file in a folder") from None
+            raise BadInput(
+                f"no search index can be kept at {str(path)!r} ({error}); name a file in a folder"
+            ) from error
         try:
             self._prepare(path)
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise BadInput(f"{str(path)!r} cannot be used as a search index ({error}); name another file") from None
+            raise BadInput(f"{str(path)!r} cannot be used as a search index ({error}); name another file") from error
         except BadInput:
             self._database.close()
             raise

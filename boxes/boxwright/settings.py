@@ -70,11 +70,11 @@ class Settings(BaseSettings):
     """Who must have issued a token."""
     auth_audience: str | None = None
     """Whom a token must be meant for."""
-    rate: float = Field(default=0, ge=0)
+    rate: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Requests a second that each client may make, in bursts of twice as many; 0 sets no limit."""
     audit_log: Path | None = None
     """A file that takes one JSON line for every call: who, what, how it ended; never the values."""
-    drain_seconds: float = Field(default=20, ge=0)
+    drain_seconds: float = Field(default=20, ge=0, allow_inf_nan=False)
     """How long calls that are under way may go on when the server is told to stop."""
     budget_usd: float = Field(default=5.0, ge=0)
     """What a run may spend, in dollars, before it stops cleanly."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from fastmcp.server.auth import TokenVerifier
 from fastmcp.server.auth.providers.jwt import JWTVerifier
 from fastmcp.server.middleware import MiddlewareContext
@@ -23,7 +25,7 @@ def token_verifier(settings: Settings) -> TokenVerifier | None:
     Raises:
         BadInput: The settings contradict each other, or name no key.
     """
-    key, published = settings.auth_public_key, settings.auth_jwks_url
+    key, published = settings.auth_public_key or None, settings.auth_jwks_url or None
     if key is None and published is None:
         if settings.auth_issuer or settings.auth_audience:
             raise BadInput("an issuer or audience is set, but no key: set BOXWRIGHT_AUTH_PUBLIC_KEY or _AUTH_JWKS_URL")
@@ -54,11 +56,20 @@ def rate_limit(settings: Settings) -> RateLimitingMiddleware | None:
 
 def _pem(key: str) -> str:
     if "-----BEGIN" in key:
-        return key
+        return _checked(key)
     try:
         text = Path(key).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"BOXWRIGHT_AUTH_PUBLIC_KEY={key!r} is neither PEM text nor a file of it ({error})") from error
-    if "-----BEGIN" not in text:
-        raise BadInput(f"{key} holds no PEM text; it starts with -----BEGIN PUBLIC KEY-----")
+        reason = getattr(error, "strerror", None) or "not text"  # without the value, which may be a secret
+        raise BadInput(f"BOXWRIGHT_AUTH_PUBLIC_KEY is neither PEM text nor a file of it ({reason})") from error
+    return _checked(text)
+
+
+def _checked(text: str) -> str:
+    try:
+        load_pem_public_key(text.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadInput(
+            "BOXWRIGHT_AUTH_PUBLIC_KEY is no public key; its PEM starts with -----BEGIN PUBLIC KEY-----"
+        ) from error
     return text

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
 
 from boxwright import __version__
-from boxwright.registry import open_registry, read_lock
+from boxwright.registry import Pin, open_registry, read_lock
 from boxwright.registry.catalogue import Catalogue, index_file
 from boxwright.sandbox import ToolRunner, choose_sandbox
 from boxwright.settings import Settings
@@ -31,8 +32,8 @@ INSTRUCTIONS = (
 )
 
 
-def create_server(settings: Settings) -> FastMCP:
-    """Return a server over the registry of the settings.
+def create_server(settings: Settings, pins: Mapping[str, Pin] | None = None) -> FastMCP:
+    """Return a server over the registry of the settings; `pins` stand in for the settings' lock file, read before.
 
     Raises:
         SandboxMissing: The sandbox the settings name does not work here.
@@ -40,7 +41,7 @@ def create_server(settings: Settings) -> FastMCP:
         PinUnmet: A pin of the lock cannot be met.
         BadInput: The lock, the key or the audit log cannot be used.
     """
-    lock = read_lock(settings.lock) if settings.lock else None
+    lock = read_lock(settings.lock) if settings.lock and pins is None else pins
     runner = ToolRunner(choose_sandbox(settings))
     selection = Selection(open_registry(settings), settings.boxes, lock, may_use=may_use)
     selection.check()
@@ -55,11 +56,13 @@ def create_server(settings: Settings) -> FastMCP:
 
     @asynccontextmanager
     async def lifespan(_: FastMCP) -> AsyncIterator[dict[str, Any]]:
-        async with runner, announcements.watching():
-            with draining.on_signal(announcements.end):
-                yield {}
-        catalogue.close()
-        flush_traces()
+        try:
+            async with runner, announcements.watching():
+                with draining.on_signal(announcements.end):
+                    yield {}
+        finally:
+            catalogue.close()
+            flush_traces()
 
     server = FastMCP(
         "boxwright",
@@ -84,4 +87,5 @@ def create_server(settings: Settings) -> FastMCP:
 
 async def serve_stdio(server: FastMCP) -> None:
     """Serve one client over stdin and stdout until it goes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that waits for stdin would outlast a KeyboardInterrupt
     await server.run_stdio_async(show_banner=False)

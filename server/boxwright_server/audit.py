@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -24,8 +24,7 @@ from boxwright.box.names import served_name
 from boxwright.errors import BadInput
 from boxwright_server.caller import caller
 
-_LONGEST_NAME = 64
-_MOST_NAMES = 32
+_LONGEST_NAME = 128
 _noted: ContextVar[dict[str, Any] | None] = ContextVar("boxwright_noted", default=None)
 _tracer = trace.get_tracer("boxwright")
 
@@ -41,6 +40,13 @@ def noting(release: Release, tool: str, sandbox: str) -> Iterator[None]:
     with _tracer.start_as_current_span(f"sandbox {served_name(release.name, tool)}", attributes=attributes) as span:
         span.set_attribute("boxwright.sandbox", sandbox)
         yield
+
+
+def asked(name: str) -> None:
+    """Note which tool `call_tool` was asked for, whether there is one or not."""
+    noted = _noted.get()
+    if noted is not None:
+        noted["asked"] = name[:_LONGEST_NAME]
 
 
 class Audit(Middleware):
@@ -65,7 +71,9 @@ class Audit(Middleware):
     ) -> ToolResult:
         """See `Middleware.on_call_tool`."""
         row: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "client": caller()}
-        row |= {"tool": context.message.name[: 2 * _LONGEST_NAME], **_shape(context.message.arguments or {})}
+        arguments = context.message.arguments or {}
+        row |= {"tool": context.message.name[:_LONGEST_NAME], "arguments": len(arguments)}
+        row["argument_bytes"] = len(json.dumps(arguments, default=str))
         started, token = time.perf_counter(), _noted.set(row)
         row["outcome"] = "ok"
         try:
@@ -80,8 +88,3 @@ class Audit(Middleware):
             _noted.reset(token)
             row["ms"] = round((time.perf_counter() - started) * 1e3, 1)
             self._log.info(json.dumps(row))
-
-
-def _shape(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    names = [str(name)[:_LONGEST_NAME] for name in list(arguments)[:_MOST_NAMES]]
-    return {"arguments": names, "argument_bytes": len(json.dumps(arguments, default=str))}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmcp.server.dependencies import fastmcp_request_ctx, get_access_token
+from fastmcp.utilities.versions import VersionSpec
 from pydantic import ValidationError
 
 from boxwright.errors import PinUnmet
@@ -13,6 +14,7 @@ from boxwright.registry import Pin
 
 ALL_BOXES = "boxes"
 """The scope that permits every box; `box:NAME` permits one."""
+STDIO = "stdio"
 OURS = "boxwright"
 """The key under which `_meta` carries what is ours, in both directions."""
 
@@ -24,7 +26,7 @@ def caller() -> str:
         return token.subject or token.client_id
     context = fastmcp_request_ctx.get()
     if context is None or context.request is None:
-        return "stdio"
+        return STDIO
     return context.request.client.host if context.request.client else "unknown"
 
 
@@ -39,32 +41,39 @@ def wants_progress() -> bool:
     return "progressToken" in _meta()
 
 
-def pin() -> Pin:
-    """Return the release the caller pins in `_meta`, as `{"boxwright": {"version": …, "digest": …}}`.
+def pin(box: str) -> Pin:
+    """Return the release of the box that the caller pins in `_meta`: `{"boxwright": {"version": …, "digest": …}}`.
+
+    What a listed tool says of itself there may be given back as it is.
 
     Raises:
-        PinUnmet: It is no pin; a pin that cannot be read is never taken for none.
+        PinUnmet: It is no pin, or one of another box; a pin that cannot be read is never taken for none.
     """
     ours = _meta().get(OURS, {})
-    version = _fastmcp_version()
     try:
-        pinned = Pin.model_validate({key: value for key, value in dict(ours).items() if key != "box"})
+        if not isinstance(ours, Mapping) or ours.get("box", box) != box:
+            raise ValueError(f"no pin of box {box!r}")
+        return Pin.model_validate({key: value for key, value in ours.items() if key not in ("box", "lifecycle")})
     except (ValidationError, ValueError, TypeError) as error:
         raise PinUnmet(
-            f"_meta.{OURS} is {ours!r}, which is no pin; it holds an exact version such as '1.0.0', a digest, or both"
+            f"_meta.{OURS} is {ours!r}, which is no pin of box {box!r}; it holds an exact version such as '1.0.0', a "
+            "digest, or both"
         ) from error
-    if version is not None and pinned.version not in (None, version):
-        raise PinUnmet(f"the call pins version {pinned.version} and asks for version {version}")
-    return pinned
 
 
-def _fastmcp_version() -> str | None:
-    # FastMCP ignores what is no string, and would run the newest release in place of the one that was meant
+def wanted_version() -> VersionSpec | None:
+    """Return the version that the caller asks for in `_meta` in FastMCP's way: `{"fastmcp": {"version": …}}`.
+
+    Raises:
+        PinUnmet: It is no exact version. FastMCP would take it for none and run the newest release.
+    """
     theirs = _meta().get("fastmcp", {})
     version = theirs.get("version") if isinstance(theirs, Mapping) else theirs
-    if version is not None and not isinstance(version, str):
+    if version is None and isinstance(theirs, Mapping):
+        return None
+    if not isinstance(theirs, Mapping) or not isinstance(version, str) or not version:
         raise PinUnmet(f"_meta.fastmcp.version is {version!r}; only an exact version can be asked for, such as '1.0.0'")
-    return version
+    return VersionSpec(eq=version)
 
 
 def _meta() -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ import logging
 
 from fastmcp.exceptions import ToolError
 
-from boxwright.errors import BoxwrightError, ModelMayRetry
+from boxwright.errors import BoxwrightError, ModelMayRetry, PinUnmet
+from boxwright_server.caller import STDIO, caller
 
 logger = logging.getLogger(__name__)
 
@@ -14,9 +15,14 @@ logger = logging.getLogger(__name__)
 def to_mcp_error(error: BoxwrightError) -> ToolError:
     """Return the error as a failed tool result.
 
-    What the model may mend is said as it is. What it cannot is said too, since the person at the other end has to read
-    it somewhere, and is logged here for whoever runs the server.
+    What the caller may mend is said as it is. What it cannot is logged for whoever runs the server; over stdio that is
+    the person at the other end, who is told too. To others it would tell of paths on this machine.
     """
-    if not isinstance(error, ModelMayRetry):
-        logger.error("%s: %s", type(error).__name__, error)
-    return ToolError(str(error))
+    if isinstance(error, ModelMayRetry | PinUnmet):
+        return ToolError(str(error))
+    logger.error("%s: %s", type(error).__name__, error)
+    if caller() == STDIO:
+        return ToolError(str(error))
+    return ToolError(
+        f"the server cannot run this ({type(error).__name__}); whoever runs it finds the reason in its log"
+    )

@@ -91,14 +91,17 @@ class Announcements:
             await connection.notify("notifications/tools/list_changed", None)
 
     async def _watch(self) -> None:
-        known = await asyncio.to_thread(self._selection.changes)
+        known = None
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            if known is not None:
+                await asyncio.sleep(LOOK_SECONDS)
             try:
                 now = await asyncio.to_thread(self._selection.changes)
             except (BoxwrightError, OSError) as error:
                 logger.warning("the registry could not be read: %s", error)
                 continue
+            if known is None:
+                known = now
             if now != known:
                 known = now
                 await self._announce()

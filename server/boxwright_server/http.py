@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import signal
 import socket
@@ -14,13 +16,16 @@ from typing import Any
 
 import uvicorn
 from fastmcp import FastMCP
+from sse_starlette.sse import AppStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from boxwright import __version__
-from boxwright.errors import BadInput
+from boxwright.errors import BadInput, BoxwrightError
+from boxwright.registry import Pin, read_lock
 from boxwright.settings import Settings
 from boxwright_server.telemetry import export_traces
 
@@ -74,6 +79,7 @@ def add_health(server: FastMCP, draining: Draining, sandbox: str) -> None:
 
 def http_app(server: FastMCP, settings: Settings) -> ASGIApp:
     """Return the server as an ASGI application, stateless, with MCP at `/mcp`."""
+    AppStatus.disable_automatic_graceful_drain()  # it would cut off calls whose answer is a stream
     return server.http_app(
         path="/mcp",
         stateless_http=True,
@@ -101,23 +107,44 @@ def serve_replicas(settings: Settings, host: str, port: int, replicas: int) -> N
         BadInput: The port is in use, or may not be bound.
     """
     with _announced(host, port) as listener:
-        os.environ[_REPLICA] = _named(settings, host).model_dump_json()
+        # the lock as it is now: a replica that is started again later serves what the others do
+        pins = {name: pin.model_dump() for name, pin in read_lock(settings.lock).items()} if settings.lock else None
+        os.environ[_REPLICA] = json.dumps({"settings": _named(settings, host).model_dump(mode="json"), "pins": pins})
         config = _config("boxwright_server.http:replica", settings, factory=True, workers=replicas)
-        Multiprocess(config, sockets=[listener]).run()
+        _Replicas(config, sockets=[listener]).run()
 
 
 def replica() -> ASGIApp:
     """Return the application of one of several processes, with the settings its parent put into the environment."""
     from boxwright_server.app import create_server  # which imports this module
 
-    export_traces()
-    settings = Settings.model_validate_json(os.environ[_REPLICA])
-    return http_app(create_server(settings), settings)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a replica does not outlive its parent
+    given = json.loads(os.environ[_REPLICA])
+    pins = None if given["pins"] is None else {name: Pin.model_validate(pin) for name, pin in given["pins"].items()}
+    try:
+        export_traces()
+        settings = Settings.model_validate(given["settings"], strict=False)
+        return http_app(create_server(settings, pins), settings)
+    except BoxwrightError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        raise SystemExit(STARTUP_FAILURE) from error
+
+
+class _Replicas(Multiprocess):
+    """Closes the port at once when it is told to stop: else who connects while its processes drain would wait."""
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 def _config(app: ASGIApp | str, settings: Settings, **more: Any) -> uvicorn.Config:
     drain = max(1, round(settings.drain_seconds))
-    return uvicorn.Config(app, log_level="warning", lifespan="on", ws="none", timeout_graceful_shutdown=drain, **more)
+    return uvicorn.Config(
+        app, log_level="warning", lifespan="on", ws="none", proxy_headers=False, timeout_graceful_shutdown=drain, **more
+    )
 
 
 def _named(settings: Settings, host: str) -> Settings:
@@ -142,6 +169,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     Raises:
         BadInput: The port is in use, or may not be bound.
     """
+    if not host:
+        raise BadInput("--host '' names no address; 0.0.0.0 stands for all of this machine's")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only for sockets that name their protocol: 40 ms a call otherwise
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -152,6 +181,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise BadInput(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port, or 0 for a free one"
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port (0 for a free one), or "
+            "another address of this machine with --host"
         ) from error
     return listener

@@ -18,7 +18,7 @@ from boxwright.registry import Pin
 from boxwright.sandbox import ToolRunner
 from boxwright.settings import Listing
 from boxwright_server.box_tool import BoxTool
-from boxwright_server.caller import pin
+from boxwright_server.caller import pin, wanted_version
 from boxwright_server.selection import Selection, why_not
 
 
@@ -43,7 +43,9 @@ class RegistryProvider(Provider):
         return list(self.search_tools) if whole is None else whole
 
     async def _get_tool(self, name: str, version: VersionSpec | None = None) -> Tool | None:
-        return next((tool for tool in self.search_tools if tool.name == name), None) or self.find(name, version, pin())
+        return next((tool for tool in self.search_tools if tool.name == name), None) or self.find(
+            name, version or wanted_version(), pin(box_of(name))
+        )
 
     def whole(self) -> list[BoxTool] | None:
         """Return every tool that is served, or None where their definitions take more tokens than a listing may."""
@@ -65,7 +67,7 @@ class RegistryProvider(Provider):
             PinUnmet: The pin cannot be met.
             BoxwrightError: The release that was asked for cannot be read.
         """
-        box, _, tool = name.partition("__")
+        box, tool = box_of(name), name.partition("__")[2]
         release = self.selection.find(box, version.matches if version is not None else lambda _: True, pinned)
         specs = [spec for spec in release.tools if spec.name == tool] if release is not None else []
         return self._tool(release, specs[0]) if release is not None and specs else None
@@ -84,9 +86,10 @@ class RegistryProvider(Provider):
 
     def why_unknown(self, name: str) -> str:
         """Return what to say of a tool or version that is not served."""
-        box = name.partition("__")[0]
+        box = box_of(name)
         try:  # FastMCP takes an error of a provider for the absence of a tool
-            versions, found = self.selection.versions(box), self.find(name, None, pin())
+            self.find(name, wanted_version(), pin(box))
+            versions, found = self.selection.versions(box), self.find(name)
         except BoxwrightError as error:
             return str(error)
         if fault := why_not(self.selection, box):
@@ -105,3 +108,8 @@ class RegistryProvider(Provider):
         if key not in self._tools:
             self._tools[key] = BoxTool.of(release, spec, self._runner)
         return self._tools[key]
+
+
+def box_of(name: str) -> str:
+    """Return the box of a served tool's name."""
+    return name.partition("__")[0]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from boxwright.box import Release
-from boxwright.errors import BoxwrightError, NotFound
+from boxwright.errors import BoxwrightError, NotFound, PinUnmet
 from boxwright.registry import Pin, Registry, pinned
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Selection:
     def served(self) -> Iterator[Release]:
         """Yield what the caller is served, sorted by box; each release is read when it is asked for."""
         if self._lock is None and not self._only:
-            yield from (one for one in self._registry.current() if self._may_use(one.name))
+            yield from self._registry.current(self._may_use)
             return
         for name in sorted(self._lock if self._lock is not None else self._only):
             if not (self._serves(name) and self._may_use(name)):
@@ -71,7 +71,10 @@ class Selection:
         if not self._serves(box) or not self._may_use(box):
             return None
         if (pin.version or pin.digest) and self._registry.versions(box):
-            return self._checked(pinned(self._registry, box, pin))
+            release = self._checked(pinned(self._registry, box, pin))
+            if not fits(release.version):
+                raise PinUnmet(f"the call pins {release.title} and asks for another version; ask for one of them")
+            return release
         if self._lock is not None:
             release = pinned(self._registry, box, self._lock[box])
             return release if fits(release.version) else None

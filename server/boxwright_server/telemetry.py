@@ -39,4 +39,4 @@ def flush_traces() -> None:
     """Send what has not been sent yet; a process that ends by a signal does not do so itself."""
     flush = getattr(trace.get_tracer_provider(), "force_flush", None)
     if flush is not None:
-        flush()
+        flush(2000)  # milliseconds; a collector that does not answer must not keep the server

@@ -23,6 +23,8 @@ class Package:
     name: str
     """In its canonical form (PEP 503)."""
     version: str
+    line: str
+    """The pin as it was understood, on one line: what an installer is given in place of the file."""
 
 
 def parse_requirements(text: str, where: str = REQUIREMENTS_FILE) -> list[Package]:
@@ -72,4 +74,5 @@ def _package(line: str) -> Package:
         raise ValueError("not pinned to one version with ==")
     if not hashes or not all(_SHA256.fullmatch(one) for one in hashes):
         raise ValueError("has no sha256 hash; `boxwright boxes pin FOLDER` writes them")
-    return Package(canonicalize_name(requirement.name), next(iter(requirement.specifier)).version)
+    understood = " ".join([str(requirement), *(f"--hash={one}" for one in hashes)])
+    return Package(canonicalize_name(requirement.name), next(iter(requirement.specifier)).version, understood)

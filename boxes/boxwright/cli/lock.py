@@ -29,6 +29,8 @@ def lock(specs: tuple[str, ...], path: Path, registry: Path | None) -> None:
     releases = [opened.resolve(spec) for spec in specs] if specs else list(opened.current())
     if len({one.name for one in releases}) < len(releases):
         raise BadInput(f"two of {', '.join(map(repr, specs))} name one box; a lock holds one release of each")
+    if not releases:
+        raise BadInput(f"there is no box to pin in {settings.registry_folder}; publish one, or name another --registry")
     write_lock(path, pins_of(releases))
     for release in releases:
         screen().print(f"{release.title}  {release.digest}")

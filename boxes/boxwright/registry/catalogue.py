@@ -54,15 +54,21 @@ class Catalogue:
                 return
             wanted = {(name, repr(look)) for name, look in looks.items()}
             try:
-                indexed = self._index.releases()
-                for name, look in indexed - wanted:
-                    self._index.remove(name, look)
-                for batch in batched_texts(source, sorted(wanted - indexed)):
-                    self._index.add(batch)
-            except sqlite3.OperationalError as error:  # another process is writing; what it indexes will serve us too
-                logger.info("the search index is in use (%s); it is brought up to date later", error)
-                return
+                self._fill(source, self._index.releases(), wanted)
+            except sqlite3.DatabaseError as error:
+                if _busy(error) and self._seen is not None:
+                    return  # another process is writing; the next search looks again
+                logger.warning("the search index cannot be used (%s); another is made in memory", error)
+                self._index.close()
+                self._index, self._seen = ToolIndex(), None
+                self._fill(source, set(), wanted)
             self._seen = looks
+
+    def _fill(self, source: Source, indexed: set[tuple[str, str]], wanted: set[tuple[str, str]]) -> None:
+        for name, look in indexed - wanted:
+            self._index.remove(name, look)
+        for batch in batched_texts(source, sorted(wanted - indexed)):
+            self._index.add(batch)
 
     def search(self, query: str, limit: int) -> list[str]:
         """Return the names, as served, of the tools that fit the query, best first."""
@@ -104,11 +110,21 @@ def _texts(source: Source, name: str, look: str) -> ReleaseTexts:
 
 
 def _open(path: Path | None) -> ToolIndex:
-    if path is not None:
-        with suppress(OSError, BadInput):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return ToolIndex(path)
-        with suppress(OSError, BadInput):
-            path.unlink()  # damaged; it is a cache
-            return ToolIndex(path)
+    if path is None:
+        return ToolIndex()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return ToolIndex(path)
+    except BadInput as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):  # locked, or in a folder that cannot be written
+            return ToolIndex()
+    except OSError:
+        return ToolIndex()
+    with suppress(OSError, BadInput):
+        path.unlink()  # damaged; it is a cache
+        return ToolIndex(path)
     return ToolIndex()
+
+
+def _busy(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -52,20 +52,21 @@ class Homes:
     """Reads homes and remembers them until their folders change."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[int, Home]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], Home]] = {}
 
     def read(self, folder: Path) -> Home:
         """Return the folder's home; one without versions where there is no such box."""
         try:
             changed = folder.stat().st_mtime_ns
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             return Home(folder)
+        status = _changed(folder / STATUS_FILE)  # which people may edit in place
         known = self._known.get(folder)
-        if known is not None and known[0] == changed:
+        if known is not None and known[0] == (changed, status):
             return known[1]
         home = read_home(folder)
-        if time.time_ns() - changed > _SETTLED_NS:
-            self._known[folder] = (changed, home)
+        if time.time_ns() - max(changed, status) > _SETTLED_NS:
+            self._known[folder] = ((changed, status), home)
         return home
 
 
@@ -73,8 +74,11 @@ def read_home(folder: Path) -> Home:
     """Read a box's folder."""
     if name_fault(folder.name) or not folder.is_dir():
         return Home(folder)
-    with os.scandir(folder) as entries:
-        kinds = {entry.name: entry.is_dir() for entry in entries}
+    try:
+        with os.scandir(folder) as entries:
+            kinds = {entry.name: entry.is_dir() for entry in entries}
+    except OSError:
+        return Home(folder)
     versions = [name for name, is_dir in kinds.items() if is_dir and f"{name}{RECORD_SUFFIX}" in kinds]
     found = tuple(sorted((one for one in versions if version_fault(one) is None), key=version_key))
     path = folder / STATUS_FILE
@@ -85,6 +89,13 @@ def read_home(folder: Path) -> Home:
     except (OSError, ValueError, AttributeError, TypeError) as error:
         return Home(folder, found, f"{path} cannot be read ({error}); restore or remove it")
     return Home(folder, found, "", states)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def box_names(root: Path) -> list[str]:

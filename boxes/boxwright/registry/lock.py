@@ -55,6 +55,8 @@ def pinned(registry: Registry, name: str, pin: Pin) -> Release:
         BoxInvalid: Its files cannot be read as a box.
         DigestMismatch: They are not those that were published.
     """
+    if not registry.versions(name):
+        raise PinUnmet(f"box {name!r} is pinned, and is not there")
     try:
         if pin.version is not None:
             release = registry.get(name, pin.version)

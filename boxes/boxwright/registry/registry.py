@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from boxwright.box.folder import check_digest, read_release
+from boxwright.box.names import name_fault
 from boxwright.box.release import Lifecycle, Release
 from boxwright.errors import BadInput, BoxwrightError, NotFound, RegistryError
 from boxwright.files import writable, write_atomically
@@ -96,13 +97,13 @@ class Registry:
         states = ", ".join(f"{one}{' (yanked)' * (one not in usable)}" for one in home.versions)
         raise NotFound("release for", spec, [], f"box {match[1]!r} has {states}")
 
-    def current(self) -> Iterator[Release]:
-        """Yield the highest release of every box that is not yanked, sorted by name; each is read when it is asked for.
+    def current(self, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Release]:
+        """Yield the highest release of every wanted box that is not yanked, by name; each is read when it is asked for.
 
         A box that cannot be read, was changed after it was published, or is in both roots, is left out and logged: one
         bad box must not take the others with it. `boxwright boxes verify` says what is wrong.
         """
-        for name in sorted({name for root in self.roots for name in box_names(root)}):
+        for name in sorted({name for root in self.roots for name in box_names(root) if wanted(name)}):
             try:
                 release = self.newest(name)
             except BoxwrightError as error:
@@ -188,6 +189,8 @@ class Registry:
 
     def _home(self, name: str) -> Home:
         """Return the box's folder in the first root that has it; one without versions where none has."""
+        if name_fault(name):  # names come from clients; as paths they would lead out of the registry
+            return Home(self.folder / "none")
         found = [self._homes.read(root / name) for root in self.roots]
         return next((home for home in found if home.versions), Home(self.folder / name))
 
@@ -221,7 +224,10 @@ class Registry:
             raise _unreadable(home, version, error) from error
         known = self._known.get(folder)
         if known is None or known[0] != changed:
-            known = (changed, self._parse(home, version, record))
+            try:
+                known = (changed, self._parse(home, version, record))
+            except OSError as error:
+                raise _unreadable(home, version, error) from error
             self._known[folder] = known
         state = home.states().get(version)
         if state is None:
@@ -248,7 +254,7 @@ class Registry:
 
 def _unreadable(home: Home, version: str, error: Exception) -> RegistryError:
     return RegistryError(
-        f"box {home.folder.name} {version} has no readable record beside it ({error}); publish it, do not copy files"
+        f"box {home.folder.name} {version} cannot be read ({error}); its record lies beside it when it is published"
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import random
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from boxwright.sandbox.lines import LineSandbox
 from boxwright.sandbox.local import LocalWorker, python_command, python_paths
 from boxwright.sandbox.memory import MemoryWatch
 from boxwright.sandbox.packages import NO_PACKAGES, Packages
-from boxwright.sandbox.rules import FIRST_UID, PACKAGES, SCRATCH_BYTES, UIDS, check_release, configuration, shown
+from boxwright.sandbox.rules import PACKAGES, SCRATCH_BYTES, check_release, configuration, next_uid, shown
 
 INSTALL = "install it with: sudo apt-get install bubblewrap (or your distribution's package of that name)"
 SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -46,7 +45,7 @@ class Bubblewrap(LineSandbox):
             tools="/box/tools.py",
             packages=PACKAGES if environment else "",
             scratch="/tmp",  # noqa: S108  # the sandbox's own
-            uid=FIRST_UID + random.randrange(UIDS) if root else 0,
+            uid=next_uid() if root else 0,
             own_processes=True,
             seccomp=True,
         )
@@ -93,7 +92,7 @@ def _wrapping(files: Mapping[str, Path], root: bool) -> list[str]:
     for place, path in files.items():
         command += ["--ro-bind", str(path), place]
     # /dev is a file system of its own, with a writable shm in it: read-only, lest calls meet there
-    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev/pts", "--remount-ro", "/dev"]
     return [*command, "--remount-ro", "/", "--chdir", "/"]
 
 

@@ -8,7 +8,7 @@ nothing stays when this process is killed; what stays all the same goes when the
 from __future__ import annotations
 
 import asyncio
-import random
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from boxwright.sandbox.engine import Container, Engine
 from boxwright.sandbox.lines import START_SECONDS, LineSandbox, LineWorker, in_brackets, longest_reply, whole
 from boxwright.sandbox.owners import Owner
 from boxwright.sandbox.packages import NO_PACKAGES, Packages
-from boxwright.sandbox.rules import FIRST_UID, PACKAGES, UIDS, check_release, configuration, over_memory, shown
+from boxwright.sandbox.rules import FIRST_UID, PACKAGES, check_release, configuration, next_uid, over_memory, shown
 
 OLDEST_PYTHON = "3.11"
 """That the worker inside runs on."""
@@ -76,7 +76,8 @@ class DockerWorker(LineWorker):
         if self._reader.at_eof() and await asyncio.to_thread(self._engine.killed, self._container.id):
             self._over = over_memory(self._release.manifest.limits)
         self._writer.close()
-        await asyncio.to_thread(self._engine.remove, self._container.id)
+        with suppress(OSError):  # an engine that has gone took the container with it
+            await asyncio.to_thread(self._engine.remove, self._container.id)
         return in_brackets(bytes(self._stderr))
 
 
@@ -98,7 +99,7 @@ class Docker(LineSandbox):
         ready = self._ready
         check_release(release, ready.python)
         environment = await self._packages.environment(release, ready.python)
-        uid = FIRST_UID + random.randrange(UIDS)
+        uid = next_uid()
         container = await _launched(ready, release, uid, shown(release, environment))
         # Of the container's own user from the start, so there is no user to become.
         config = configuration(

@@ -37,6 +37,8 @@ _ERRORS: dict[str, type[ToolRefused | ToolFailed | ToolLimitReached | ToolResult
     "result": ToolResultInvalid,
 }
 _Made = TypeVar("_Made")
+_UNDOING: set[asyncio.Future[None]] = set()
+"""Kept here while they run, since the loop alone would let go of them."""
 
 
 def longest_reply(release: Release) -> int:
@@ -205,9 +207,17 @@ async def whole(making: Coroutine[Any, Any, _Made], undo: Callable[[_Made], Awai
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        with suppress(OSError):
-            await undo(await task)
+        # anyio, and so MCP, cancels again at each turn of the loop: what undoes it is a task of its own
+        undoing = asyncio.ensure_future(_undone(task, undo))
+        _UNDOING.add(undoing)
+        undoing.add_done_callback(_UNDOING.discard)
+        await asyncio.shield(undoing)
         raise
+
+
+async def _undone(made: asyncio.Future[_Made], undo: Callable[[_Made], Awaitable[object]]) -> None:
+    with suppress(OSError):
+        await undo(await made)
 
 
 def in_brackets(stderr: bytes) -> str:

@@ -14,6 +14,8 @@ from boxwright.sandbox.proc import processes, share
 
 LOOK_SECONDS = 0.2
 """Between two looks at a worker that starts or runs a call, or more: looking takes a twentieth of the time at most."""
+LONGEST_SECONDS = 1.0
+"""Between two looks, however long they take."""
 IDLE_LOOKS = 5
 """One look in so many is at the idle ones too."""
 
@@ -57,13 +59,16 @@ class MemoryWatch:
     async def _watch(self) -> None:
         look, took = 0, 0.0
         while self._workers:
-            await asyncio.sleep(max(LOOK_SECONDS, 20 * took))
+            await asyncio.sleep(min(max(LOOK_SECONDS, 20 * took), LONGEST_SECONDS))
             look += 1
             self._workers = [worker for worker in self._workers if worker.alive]
             due = [worker for worker in self._workers if worker.busy or look % IDLE_LOOKS == 0]
             if due:
                 started = time.monotonic()
-                over = await asyncio.to_thread(_over, due)
+                try:
+                    over = await asyncio.to_thread(_over, due)
+                except OSError:  # no descriptor is free: the next look will do
+                    continue
                 took = time.monotonic() - started
                 await asyncio.gather(*(worker.end_over_memory() for worker in over))
 

@@ -11,6 +11,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from boxwright.box.folder import read_requirements
 from boxwright.box.release import Release
-from boxwright.box.requirements import REQUIREMENTS_FILE, missing_pins
+from boxwright.box.requirements import missing_pins
 from boxwright.errors import BadInput, BoxInvalid, ExtraMissing, SandboxMissing
 from boxwright.files import writable
 from boxwright.jsontypes import digest
@@ -52,11 +53,13 @@ class Packages:
         if faults := missing_pins(release.manifest.dependencies, pinned):
             raise BoxInvalid(f"box {release.title}", faults)
         self._check_allowed(release, [package.name for package in pinned])
-        text = (release.folder / REQUIREMENTS_FILE).read_text(encoding="utf-8")
-        about = [text, python or platform.python_version(), python or sys.platform, platform.machine()]
+        # never the file itself: two programs would read it, and could read it differently
+        pins = "".join(f"{package.line}\n" for package in pinned)
+        about = [pins, python or platform.python_version(), python or sys.platform, platform.machine()]
         target = self._folder / digest(about)[7:39]
         if not target.exists():
-            await self._install(release, python, target)
+            with writable(self._folder):
+                await self._install(release, pins, python, target)
         return target
 
     def _check_allowed(self, release: Release, names: Sequence[str]) -> None:
@@ -67,23 +70,23 @@ class Packages:
                 f"trust them, allow them with BOXWRIGHT_PACKAGES={everything}"
             )
 
-    async def _install(self, release: Release, python: str, target: Path) -> None:
-        with writable(self._folder):
-            pass
-        lock = FileLock(target.with_suffix(".lock"), timeout=INSTALL_SECONDS, thread_local=False)
-        try:
-            await asyncio.to_thread(lock.acquire)
-        except Timeout:
-            raise SandboxMissing(f"another process has been installing {target} for {INSTALL_SECONDS:g} s") from None
-        stage = Path(tempfile.mkdtemp(dir=self._folder, prefix=".stage-"))
+    async def _install(self, release: Release, pins: str, python: str, target: Path) -> None:
+        lock = await _acquired(FileLock(target.with_suffix(".lock"), thread_local=False))
+        stage = target.with_name(f".stage-{target.name}")
         try:
             if target.exists():  # by who held the lock
                 return
-            await _run_uv(release, _arguments(release, python, stage))
+            _discard(stage)  # left by a kill
+            stage.mkdir()
+            status, _, said = await _uv(
+                "pip", "install", "--quiet", *_arguments(python, stage), cwd=self._folder, stdin=pins
+            )
+            if status:
+                raise SandboxMissing(f"the packages of box {release.title} could not be installed: {said}")
             _seal(stage)
             stage.rename(target)
         finally:
-            shutil.rmtree(stage, ignore_errors=True)
+            _discard(stage)
             lock.release()
 
 
@@ -99,37 +102,47 @@ async def pin(dependencies: Sequence[str]) -> str:
         ExtraMissing: uv is not installed.
     """
     options = ("--generate-hashes", "--universal", "--no-header", "--no-annotate", "--only-binary", ":all:", "--quiet")
-    process = await _uv("pip", "compile", *options, "-", stdin="\n".join(dependencies))
-    if process[0]:
-        raise BadInput(f"{', '.join(dependencies)} cannot be pinned: {process[2]}")
-    return process[1]
-
-
-def _arguments(release: Release, python: str, stage: Path) -> list[str]:
-    into = ["--target", str(stage), "-r", str(release.folder / REQUIREMENTS_FILE)]
-    if python:  # another interpreter than ours, so nothing can be compiled for it here
-        return [
-            *_WHEELS,
-            *into,
-            "--python-version",
-            python,
-            "--python-platform",
-            f"{platform.machine()}-manylinux_2_28",
-        ]
-    interpreter = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
-    return [*_WHEELS, *into, "--python", interpreter, "--compile-bytecode"]
-
-
-async def _run_uv(release: Release, arguments: Sequence[str]) -> None:
-    status, _, said = await _uv("pip", "install", "--quiet", *arguments)
+    with tempfile.TemporaryDirectory() as empty:
+        status, text, said = await _uv("pip", "compile", *options, "-", cwd=Path(empty), stdin="\n".join(dependencies))
     if status:
-        raise SandboxMissing(f"the packages of box {release.title} could not be installed: {said}")
+        raise BadInput(f"{', '.join(dependencies)} cannot be pinned: {said}")
+    return text
 
 
-async def _uv(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-    """Run uv; returns its exit status, its output, and the end of what it said."""
+async def _acquired(lock: FileLock) -> FileLock:
+    """Take the lock without holding a thread meanwhile: others need them."""
+    until = time.monotonic() + INSTALL_SECONDS
+    while True:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            if time.monotonic() > until:
+                raise SandboxMissing(f"another process has held {lock.lock_file} for {INSTALL_SECONDS:g} s") from None
+            await asyncio.sleep(0.1)
+        else:
+            return lock
+
+
+def _arguments(python: str, stage: Path) -> list[str]:
+    # copies, since a link to uv's cache would share each file with every environment made from it
+    into = [*_WHEELS, "--link-mode", "copy", "--target", str(stage), "-r", "-"]
+    if python:  # another interpreter than ours, so nothing can be compiled for it here
+        machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+        return [*into, "--python-version", python, "--python-platform", f"{machine}-manylinux_2_28"]
+    interpreter = str(Path(getattr(sys, "_base_executable", sys.executable)).resolve())
+    return [*into, "--python", interpreter, "--compile-bytecode"]
+
+
+async def _uv(*arguments: str, cwd: Path, stdin: str) -> tuple[int, str, str]:
+    """Run uv; returns its exit status, its output, and the end of what it said.
+
+    It runs in a folder of ours: uv reads settings from the one it is started in, and some of them turn wheels into
+    sources, whose code it would run.
+    """
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(_uv_program(), *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        _uv_program(), *arguments, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe
+    )
     try:
         async with asyncio.timeout(INSTALL_SECONDS):
             output, said = await process.communicate(stdin.encode())
@@ -145,12 +158,13 @@ async def _uv(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
 def _uv_program() -> str:
     try:
         from uv import find_uv_bin
-    except ImportError:
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
         if found is None:
             raise ExtraMissing("a box with packages", "packages") from None
         return found
-    return str(find_uv_bin())
 
 
 def _seal(folder: Path) -> None:
@@ -159,3 +173,10 @@ def _seal(folder: Path) -> None:
         for name in names:
             (Path(place) / name).chmod(0o444)
         Path(place).chmod(0o555)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a folder, sealed or not."""
+    for place, _, _ in os.walk(folder):
+        Path(place).chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)

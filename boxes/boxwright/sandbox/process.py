@@ -26,11 +26,12 @@ class _ScratchWorker(LocalWorker):
 
     scratch: Path | None = None
 
-    async def close(self) -> None:
-        """See `Worker.close`."""
-        await super().close()
-        if self.scratch is not None:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+    async def _kill(self) -> str:
+        try:
+            return await super()._kill()
+        finally:
+            if self.scratch is not None:
+                shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class Process(LineSandbox):

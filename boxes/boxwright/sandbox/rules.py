@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ PYTHON_OPTIONS = ("-P", "-s", "-S", "-B")
 """Of the interpreter inside: no paths but the standard library's, no bytecode written."""
 SCRATCH_BYTES = 16 << 20
 FIRST_UID, UIDS = 0x6B780000, 0x10000
-"""A range far above any account; each worker takes one of its own, so that limits by user count it alone."""
+"""A range far above any account, from which each worker takes the next one."""
+_uids = itertools.count(random.randrange(UIDS))
 PACKAGES = "/packages"
 """Where a worker sees the packages of its box."""
 ENVIRONMENT = {
@@ -30,6 +33,11 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
 }
 """The whole environment of box code: the same on every machine."""
+
+
+def next_uid() -> int:
+    """Return a user of its own for a worker: limits by user then count it alone."""
+    return FIRST_UID + next(_uids) % UIDS
 
 
 def configuration(limits: Limits, **differing: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +20,8 @@ WORKERS = 32
 """Workers over all releases, in use and idle. Where one more is wanted, the one longest idle makes room."""
 ATTEMPTS = 3
 """How often a call is made whose worker ends under it."""
+SPARE_WORKERS = 8
+"""Of these, for releases that have one in use already: so that a few slow boxes cannot keep the others from running."""
 IDLE_SECONDS = 300.0
 """How long a worker is kept that nobody calls."""
 
@@ -43,8 +45,9 @@ class ToolRunner:
         """The longest idle first."""
         self._closed = False
         self._retiring: set[asyncio.Task[None]] = set()
-        self._in_use = 0
-        self._room = asyncio.Semaphore(WORKERS)
+        self._in_use: Counter[str] = Counter()
+        self._first_room = asyncio.Semaphore(WORKERS - SPARE_WORKERS)
+        self._spare_room = asyncio.Semaphore(SPARE_WORKERS)
         self._release_room: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(WORKERS_PER_RELEASE)
         )
@@ -91,12 +94,16 @@ class ToolRunner:
 
     @asynccontextmanager
     async def _seat(self, digest: str) -> AsyncIterator[None]:
-        async with self._release_room[digest], self._room:
-            self._in_use += 1
+        async with self._release_room[digest]:
+            room = self._spare_room if self._in_use[digest] else self._first_room
+            self._in_use[digest] += 1
             try:
-                yield
+                async with room:
+                    yield
             finally:
-                self._in_use -= 1
+                self._in_use[digest] -= 1
+                if not self._in_use[digest]:
+                    del self._in_use[digest]
 
     async def close(self) -> None:
         """End every idle worker, and each one in use when it is given back."""
@@ -116,7 +123,7 @@ class ToolRunner:
         return None
 
     async def _start(self, release: Release) -> Worker:
-        while self._idle and len(self._idle) + self._in_use > WORKERS:
+        while self._idle and len(self._idle) + self._in_use.total() > WORKERS:
             await self._let_go(self._idle[0]).close()
         return await self.sandbox.start(release)
 

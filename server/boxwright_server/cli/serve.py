@@ -31,7 +31,11 @@ from boxwright_server.telemetry import export_traces
 @click.option(
     "--listing", type=click.Choice(["auto", "tools", "search"]), help="List all tools, or a search over them."
 )
-@click.option("--registry", type=click.Path(path_type=Path), help="The registry folder (default: yours).")
+@click.option(
+    "--registry",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The registry folder (default: yours).",
+)
 def serve(transport: str, host: str, port: int, replicas: int, **options: Any) -> None:
     """Serve the boxes of your registry and of the shipped library to MCP clients.
 

@@ -84,10 +84,10 @@ def main() -> None:
         while len(stock) < AHEAD and not _readable(requests):
             stock.append(Child(tools, config))
         if not line.read_line(requests):
-            return
+            os._exit(0)  # whatever threads the import left
         deadline = time.monotonic() + config["seconds"]
         for again in (True, False):  # a call that somebody else killed is made once more
-            child = stock.pop(0) if stock else Child(tools, config)
+            child = stock.pop(0) if stock and again else Child(tools, config)
             answered = child.answer(line, reply, replies, deadline, again)
             reply.wipe()
             _sweep(config, stock)
@@ -420,7 +420,6 @@ def _kill_all() -> None:
 
 def _wipe(top: str) -> None:
     """Empty a folder, whatever modes and depth a call gave to what is in it: what lies deeper is moved up first."""
-    moved = 0
     while names := os.listdir(top):
         for name in names:
             path = f"{top}/{name}"
@@ -429,12 +428,14 @@ def _wipe(top: str) -> None:
                 continue
             for inner in os.listdir(path):
                 if _is_folder(f"{path}/{inner}"):
-                    moved += 1
-                    os.rename(f"{path}/{inner}", f"{top}/.moved-{moved}")
+                    os.rename(f"{path}/{inner}", f"{top}/.{os.urandom(8).hex()}")
                 else:
                     os.unlink(f"{path}/{inner}")
             os.rmdir(path)
     if os.stat(top).st_uid == os.getuid():
+        if hasattr(os, "listxattr"):
+            for name in os.listxattr(top):  # ACLs too
+                os.removexattr(top, name)
         os.chmod(top, 0o700)
         os.utime(top, (0, 0))
 
