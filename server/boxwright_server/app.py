@@ -20,7 +20,7 @@ from boxwright_server.audit import Audit
 from boxwright_server.caller import may_use
 from boxwright_server.discovery import search_tools
 from boxwright_server.gaps import fill_gaps
-from boxwright_server.http import Draining, add_health
+from boxwright_server.http import Draining, add_health, end_streams_after
 from boxwright_server.provider import RegistryProvider
 from boxwright_server.selection import Selection
 from boxwright_server.telemetry import flush_traces
@@ -54,11 +54,15 @@ def create_server(settings: Settings, pins: Mapping[str, Pin] | None = None) -> 
 
     draining = Draining()
 
+    def drain() -> None:
+        announcements.end()
+        end_streams_after(settings.drain_seconds)
+
     @asynccontextmanager
     async def lifespan(_: FastMCP) -> AsyncIterator[dict[str, Any]]:
         try:
             async with runner, announcements.watching():
-                with draining.on_signal(announcements.end):
+                with draining.on_signal(drain):
                     yield {}
         finally:
             catalogue.close()

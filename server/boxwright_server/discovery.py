@@ -35,7 +35,8 @@ def search_tools(provider: RegistryProvider, catalogue: Catalogue) -> Sequence[T
         limit: Annotated[int, Field(description="How many tools to show.", ge=1, le=MOST_FOUND)] = 5,
     ) -> ToolResult:
         """Find tools by what they do. Each comes with the name, schema and version that call_tool takes."""
-        found, most, names = [], limit, [""] * limit
+        found: list[dict[str, Any]] = []
+        most, names = limit, [""] * limit
         while len(found) < limit and len(names) >= most:  # some of what is there may not be for this caller
             most *= 10
             names = await asyncio.get_running_loop().run_in_executor(searching, _search, catalogue, query, most)

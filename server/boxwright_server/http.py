@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import os
@@ -29,6 +30,8 @@ from boxwright.registry import Pin, read_lock
 from boxwright.settings import Settings
 from boxwright_server.telemetry import export_traces
 
+_STREAMS_END = 0.7
+"""Seconds that streams take to notice that they shall end."""
 _REPLICA = "BOXWRIGHT_REPLICA"
 """Carries the settings, as JSON, to the processes of a server of several."""
 
@@ -67,6 +70,11 @@ class Draining:
                 signal.signal(number, handler)
 
 
+def end_streams_after(seconds: float) -> None:
+    """End what is still answered by a stream shortly before the server gives up waiting for it."""
+    asyncio.get_running_loop().call_later(max(0.0, seconds - _STREAMS_END), setattr, AppStatus, "should_exit", True)
+
+
 def add_health(server: FastMCP, draining: Draining, sandbox: str) -> None:
     """Add `GET /health`: 200 while calls are taken, 503 once the server is told to stop. It needs no token."""
 
@@ -79,7 +87,8 @@ def add_health(server: FastMCP, draining: Draining, sandbox: str) -> None:
 
 def http_app(server: FastMCP, settings: Settings) -> ASGIApp:
     """Return the server as an ASGI application, stateless, with MCP at `/mcp`."""
-    AppStatus.disable_automatic_graceful_drain()  # it would cut off calls whose answer is a stream
+    # at a signal it would cut off calls whose answer is a stream
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     return server.http_app(
         path="/mcp",
         stateless_http=True,
@@ -142,6 +151,7 @@ class _Replicas(Multiprocess):
 
 def _config(app: ASGIApp | str, settings: Settings, **more: Any) -> uvicorn.Config:
     drain = max(1, round(settings.drain_seconds))
+    # Without proxy headers: anybody could say to come from anywhere, and have a rate of their own.
     return uvicorn.Config(
         app, log_level="warning", lifespan="on", ws="none", proxy_headers=False, timeout_graceful_shutdown=drain, **more
     )

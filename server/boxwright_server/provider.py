@@ -43,9 +43,8 @@ class RegistryProvider(Provider):
         return list(self.search_tools) if whole is None else whole
 
     async def _get_tool(self, name: str, version: VersionSpec | None = None) -> Tool | None:
-        return next((tool for tool in self.search_tools if tool.name == name), None) or self.find(
-            name, version or wanted_version(), pin(box_of(name))
-        )
+        ours = [tool for tool in self.search_tools if tool.name == name]
+        return ours[0] if ours else self.find(name, version or wanted_version(), pin(box_of(name)))
 
     def whole(self) -> list[BoxTool] | None:
         """Return every tool that is served, or None where their definitions take more tokens than a listing may."""

@@ -57,19 +57,20 @@ EXAMPLES = [
 ]
 
 
-def make_wheel(folder: Path, version: str = "1.0") -> str:
-    """Write a wheel of the package `shouting` and return its hash."""
+def make_wheel(folder: Path, version: str = "1.0", name: str = "shouting") -> str:
+    """Write a wheel of a package and return its hash."""
+    about = f"{name}-{version}.dist-info"
     files = {
-        "shouting.py": 'def shout(text):\n    return text.upper() + "!"\n',
-        f"shouting-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: shouting\nVersion: {version}\n",
-        f"shouting-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}.py": 'def shout(text):\n    return text.upper() + "!"\n',
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{name},sha256={_record_hash(text)},{len(text)}\n" for name, text in files.items())
-    files[f"shouting-{version}.dist-info/RECORD"] = record + f"shouting-{version}.dist-info/RECORD,,\n"
-    wheel = folder / f"shouting-{version}-py3-none-any.whl"
+    record = "".join(f"{path},sha256={_record_hash(text)},{len(text)}\n" for path, text in files.items())
+    files[f"{about}/RECORD"] = record + f"{about}/RECORD,,\n"
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        for path, text in files.items():
+            archive.writestr(path, text)
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
@@ -158,6 +159,34 @@ async def test_pins_that_are_none_are_refused(
 ) -> None:
     with pytest.raises(BoxInvalid, match=words):
         await publish(shouter(tmp_path / "box", requirements), Registry(tmp_path / "registry"), runner)
+
+
+@pytest.mark.parametrize("trick", ["# \\", "# x \\\n--no-binary evil\n# \\", "--no-binary evil"])
+async def test_what_is_installed_is_what_was_understood(
+    wheel_hash: str, environments: Path, tmp_path: Path, trick: str
+) -> None:
+    evil = make_wheel(tmp_path / "wheels", "1.0", "evil")
+    text = f"{await pin(['shouting==1.0'])}{trick}\nevil==1.0 --hash=sha256:{evil}\n"
+    box = read_release(shouter(tmp_path / "box", text))
+    try:
+        environment = await Packages(environments, ["shouting"]).environment(box)
+    except (BoxInvalid, SandboxMissing):
+        return
+    assert environment is not None
+    assert not (environment / "evil.py").exists()
+
+
+async def test_settings_of_the_folder_it_runs_in_are_not_followed(
+    wheel_hash: str, environments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "uv.toml").write_text('[pip]\nno-binary = ["shouting"]\n')
+    monkeypatch.chdir(project)
+    box = read_release(shouter(tmp_path / "box", f"shouting==1.0 --hash=sha256:{wheel_hash}\n"))
+    environment = await Packages(environments, ["shouting"]).environment(box)
+    assert environment is not None
+    assert (environment / "shouting.py").stat().st_nlink == 1, "a copy, not a link to uv's cache"
 
 
 def test_pins_without_dependencies_are_a_fault() -> None:

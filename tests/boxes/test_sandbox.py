@@ -5,6 +5,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import anyio
 import pytest
 
 from boxwright.box import Release
@@ -257,6 +258,17 @@ async def test_a_start_that_is_cancelled_leaves_nothing(sandbox: Sandbox, tmp_pa
     with pytest.raises(asyncio.CancelledError):
         await start
     assert not running(sandbox, tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.02, 0.1])
+async def test_a_start_that_mcp_gives_up_leaves_nothing(sandbox: Sandbox, tmp_path: Path, seconds: float) -> None:
+    box = read_release(write_box(tmp_path / "box", "while True: pass", []))
+    for _ in range(4):
+        with anyio.move_on_after(seconds):  # which cancels again at each turn of the loop
+            await sandbox.start(box)
+    async with asyncio.timeout(20):
+        while running(sandbox, tmp_path):
+            await asyncio.sleep(0.1)
 
 
 HOST = """

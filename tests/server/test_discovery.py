@@ -1,6 +1,7 @@
 """find_tools and call_tool: what stands in for a listing that no small model could hold."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,32 @@ async def test_the_index_outlives_the_server_and_a_damaged_one_is_made_anew(
         catalogue.update()
         assert catalogue.search("weekday of a date", 1) == ["dates__weekday"]
         catalogue.close()
+
+
+@pytest.mark.parametrize("how", ["removed", "damaged", "locked"])
+async def test_a_search_goes_on_when_its_index_is_gone_under_it(
+    settings: Settings, runner: ToolRunner, tmp_path: Path, how: str
+) -> None:
+    path, registry = settings.home / "cache" / "index.sqlite", open_registry(settings)
+    catalogue = Catalogue(lambda: open_registry(settings), path)
+    catalogue.update()
+    other = sqlite3.connect(path, isolation_level=None)
+    if how == "removed":
+        path.unlink()
+    elif how == "damaged":
+        path.write_bytes(b"x" * path.stat().st_size)
+    else:
+        other.execute("BEGIN EXCLUSIVE")
+        assert Catalogue(lambda: registry, path).search("anything", 1) == [], "a locked file is left alone"
+        assert path.exists()
+    await publish(write_box(tmp_path / "box"), registry, runner)
+    if how == "locked":
+        catalogue.update()
+        other.execute("ROLLBACK")
+    catalogue.update()
+    assert catalogue.search("double a number", 1) == ["doubler__double"]
+    catalogue.close()
+    other.close()
 
 
 async def test_updates_from_many_threads_agree(settings: Settings) -> None:

@@ -143,6 +143,16 @@ async def test_each_client_has_a_rate_of_its_own(sandbox: Bubblewrap, keys: RSAK
             assert (await bob.call_tool(SOLVE, NUMBERS)).data
 
 
+async def test_an_address_cannot_be_made_up_to_have_another_rate(sandbox: Bubblewrap) -> None:
+    with serving(rate="1") as server:
+        async with httpx.AsyncClient() as http:
+            answers = []
+            for number in range(8):
+                headers = {**HEADERS, "mcp-protocol-version": "2025-11-25", "x-forwarded-for": f"10.0.0.{number}"}
+                answers.append((await http.post(server.url, json=LIST, headers=headers)).text)
+    assert sum("Rate limit exceeded" in answer for answer in answers) >= 4
+
+
 async def test_what_breaks_the_protocol_is_answered_and_harms_nothing(server: Serving) -> None:
     bodies: list[tuple[bytes, int]] = [
         (b"{not json", 400),
@@ -192,13 +202,14 @@ async def slow_box(settings: Settings, runner: ToolRunner, folder: Path) -> None
     await publish(box, open_registry(settings), runner)
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_server_told_to_stop_finishes_what_is_under_way(
-    settings: Settings, runner: ToolRunner, tmp_path: Path
+    settings: Settings, runner: ToolRunner, tmp_path: Path, mode: str
 ) -> None:
     await slow_box(settings, runner, tmp_path / "slow")
     answers, seconds = [], 0.0
     with serving() as server, suppress(ConnectError):  # what the clients say when they leave a server that has gone
-        async with Client(server.url) as client, Client(server.url) as listener:
+        async with Client(server.url, mode=mode) as client, Client(server.url) as listener:
             await client.list_tools()  # else the client would list after the call, of a server that has gone
             async with listen(listener.session, tools_list_changed=True):
                 call = asyncio.create_task(client.call_tool("slow__spin", {"seconds": 2}))

@@ -119,6 +119,11 @@ async def test_a_call_may_pin_version_and_digest(settings: Settings, releases: l
         {"fastmcp": {"version": {"gte": "1.0.0", "lt": "2.0.0"}}},
         {"fastmcp": {"version": 1}},
         {"fastmcp": {"version": "1.0.0"}, "boxwright": {"version": "2.0.0"}},
+        {"fastmcp": "1.0.0"},
+        {"fastmcp": {"version": ""}},
+        {"boxwright": ""},
+        {"boxwright": []},
+        {"boxwright": {"box": "dates", "version": "1.0.0"}},
     ],
 )
 async def test_a_pin_that_cannot_be_read_is_never_taken_for_none(
@@ -128,6 +133,36 @@ async def test_a_pin_that_cannot_be_read_is_never_taken_for_none(
         result = await client.call_tool(TOOL, {"number": 5}, meta=meta, raise_on_error=False)
     assert result.is_error, result
     assert "version" in result.content[0].text or "pin" in result.content[0].text
+
+
+@pytest.mark.parametrize("version", [None, "1.0.0", "9.0.0", ""])
+async def test_a_call_through_call_tool_runs_what_was_asked_for_or_nothing(
+    settings: Settings, releases: list[Release], version: str | None
+) -> None:
+    first, second = releases
+    call = {"name": TOOL, "arguments": {"number": 5}, **({} if version is None else {"version": version})}
+    async with Client(create_server(settings)) as client:
+
+        async def answer(meta: dict[str, Any]) -> str:
+            return str((await client.call_tool("call_tool", call, meta=meta, raise_on_error=False)).content[0].text)
+
+        wanted = {None: "15", "1.0.0": "10"}.get(version, "no such version")
+        assert wanted in await answer({})
+        assert await answer({"boxwright": {"digest": first.digest}}) == "10" or version not in (None, "1.0.0")
+        assert await answer({"boxwright": {"digest": second.digest}}) == "15" or version is not None
+        assert await answer({"fastmcp": {"version": "1.0.0"}}) == "10" or version not in (None, "1.0.0")
+        for meta in ({"boxwright": {"version": "2.0.0"}}, {"boxwright": {"digest": second.digest}}):
+            if version is not None:
+                assert "asks for another version" in await answer(meta)
+
+
+async def test_what_a_listed_tool_says_of_itself_is_a_pin(settings: Settings, releases: list[Release]) -> None:
+    open_registry(settings).set_lifecycle("doubler", "2.0.0", "deprecated", "slow")
+    async with Client(create_server(settings)) as client:
+        (tool,) = [one for one in await client.list_tools() if one.name == TOOL]
+        assert tool.meta is not None
+        meta = {"boxwright": tool.meta["boxwright"]}
+        assert (await client.call_tool(TOOL, {"number": 5}, meta=meta)).data == 15
 
 
 async def test_a_deprecated_release_is_served_and_says_so(settings: Settings, releases: list[Release]) -> None:

@@ -14,7 +14,7 @@ from fastmcp.client.transports import StdioTransport
 from mcp.client.subscriptions import listen
 
 from boxwright.errors import BadInput, NotFound
-from boxwright.registry import open_registry, publish
+from boxwright.registry import Registry, open_registry, publish
 from boxwright.sandbox import ToolRunner
 from boxwright.sandbox.bubblewrap import Bubblewrap
 from boxwright.settings import Settings
@@ -123,6 +123,36 @@ async def test_a_release_that_was_tampered_with_is_not_run(
         result = await client.call_tool("doubler__double", {"number": 2}, raise_on_error=False)
     assert result.is_error
     assert "changed after it was published" in result.content[0].text
+
+
+async def test_a_name_leads_nowhere_out_of_the_registry(settings: Settings, runner: ToolRunner, tmp_path: Path) -> None:
+    elsewhere = Registry(tmp_path / "elsewhere")
+    await publish(write_box(tmp_path / "box"), elsewhere, runner)
+    open_registry(settings).folder.mkdir(parents=True)
+    inside = f"{tmp_path}/elsewhere/doubler"
+    async with Client(create_server(settings)) as client:
+        for box in (inside, "../../elsewhere/doubler", "./dates", "dates/../dates", "x" * 300, "a\0b", "", "."):
+            for name, arguments in [
+                (f"{box}__double", {"number": 2}),
+                ("call_tool", {"name": f"{box}__double", "arguments": {"number": 2}}),
+            ]:
+                result = await client.call_tool(name, arguments, raise_on_error=False)
+                assert "is served" in result.content[0].text, box
+
+
+async def test_a_box_that_cannot_be_read_takes_no_other_with_it(
+    settings: Settings, runner: ToolRunner, tmp_path: Path
+) -> None:
+    release = await publish(write_box(tmp_path / "box"), open_registry(settings), runner)
+    (release.folder / "box.toml").unlink()
+    (release.folder / "box.toml").mkdir()
+    async with Client(create_server(settings)) as client:
+        names = [tool.name for tool in await client.list_tools()]
+        assert SOLVE in names
+        assert "doubler__double" not in names
+        assert (await client.call_tool("find_tools", {"query": "double"})).structured_content is not None
+        result = await client.call_tool("doubler__double", {"number": 2}, raise_on_error=False)
+        assert "cannot be read" in result.content[0].text or "missing" in result.content[0].text
 
 
 async def test_stdio_serves_a_client_of_another_process(sandbox: Bubblewrap) -> None:
