@@ -19,8 +19,8 @@ from boxwright_server.access import rate_limit, token_verifier
 from boxwright_server.audit import Audit
 from boxwright_server.caller import may_use
 from boxwright_server.discovery import search_tools
+from boxwright_server.draining import Draining, add_health, end_streams_after
 from boxwright_server.gaps import fill_gaps
-from boxwright_server.http import Draining, add_health, end_streams_after
 from boxwright_server.provider import RegistryProvider
 from boxwright_server.selection import Selection
 from boxwright_server.telemetry import flush_traces
