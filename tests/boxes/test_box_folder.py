@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from boxwright.box.examples import Example, coverage_faults, parse_examples
-from boxwright.box.folder import box_files, files_digest
+from boxwright.box.folder import MOST_FILES, box_files, files_digest, read_manifest
 from boxwright.errors import BoxInvalid
 from support.boxes import EXAMPLES, write_box
 
@@ -61,3 +61,18 @@ def test_coverage_names_what_examples_leave_untested() -> None:
     assert any("'gone'" in fault for fault in faults)
     assert any("1 examples" in fault for fault in faults)
     assert any("no example of a refused input" in fault for fault in faults)
+
+
+def test_a_box_has_no_more_files_than_a_sandbox_can_be_shown(tmp_path: Path) -> None:
+    folder = write_box(tmp_path / "box")
+    (folder / "data").mkdir()
+    for number in range(MOST_FILES):
+        (folder / "data" / str(number)).touch()
+    with pytest.raises(BoxInvalid, match="pack those under data/ into one"):
+        box_files(folder)
+
+
+def test_output_that_the_memory_could_not_hold_is_refused(tmp_path: Path) -> None:
+    folder = write_box(tmp_path / "box", extra="limits = { memory_mb = 64, output_bytes = 64000000 }")
+    with pytest.raises(BoxInvalid, match="line 7, limits: output_bytes is 64000000, and may be a quarter"):
+        read_manifest(folder)

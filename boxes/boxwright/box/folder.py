@@ -16,6 +16,8 @@ SOURCE_FILES = ("box.toml", "tools.py", "examples.jsonl", "README.md")
 BUILT_FILE = "tools.json"
 LARGEST_FILE = 64_000_000
 """In bytes."""
+MOST_FILES = 1000
+"""A box with more keeps them in an archive or a database: each is shown to the sandbox by itself."""
 IGNORED = {"__pycache__", ".DS_Store"}
 """Left by tools that look at a box; never part of it."""
 
@@ -31,6 +33,8 @@ def box_files(folder: Path) -> dict[str, Path]:
     paths = [path for path in sorted(folder.rglob("*")) if not IGNORED & set(path.relative_to(folder).parts)]
     files = {path.relative_to(folder).as_posix(): path for path in paths if path.is_symlink() or not path.is_dir()}
     faults = [f"{name}: missing" for name in SOURCE_FILES if name not in files]
+    if len(files) > MOST_FILES:
+        faults.append(f"{len(files)} files, and a box may have {MOST_FILES}; pack those under data/ into one")
     for name, path in files.items():
         if path.is_symlink() or not path.is_file():
             faults.append(f"{name}: not a regular file; links have no place in a box")

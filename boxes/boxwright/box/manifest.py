@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boxwright.box.names import name_fault, version_fault
 from boxwright.errors import BoxInvalid
@@ -70,6 +70,12 @@ class Limits(_Table):
     """Length of the result as JSON."""
     processes: int = Field(default=32, ge=1, le=256)
     """Threads of a call; it may start no process of its own."""
+
+    @model_validator(mode="after")
+    def _output_fits(self) -> Self:
+        if self.output_bytes > self.memory_mb << 18:  # the worker keeps room for it, beside Python and the box
+            raise ValueError(f"output_bytes is {self.output_bytes}, and may be a quarter of memory_mb at most")
+        return self
 
 
 class Provenance(_Table):
