@@ -14,7 +14,7 @@ demo: $(STAMP)  ## The whole chain once: mine, publish, serve, answer, compare; 
 	@$(BIN)/boxwright demo --out demo-out
 
 test: $(STAMP)  ## The core tests: under five minutes, no torch
-	$(BIN)/python -m pytest -q -m "not extended"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not extended"
 
 test-all: $(STAMP)  ## All tests, those of extras and services too (`make interop` and tools/docker.sh install what they need)
 	@sh tools/docker.sh
