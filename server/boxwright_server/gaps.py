@@ -93,18 +93,15 @@ class Announcements:
     async def _watch(self) -> None:
         known = None
         while True:
-            if known is not None:
-                await asyncio.sleep(LOOK_SECONDS)
             try:
                 now = await asyncio.to_thread(self._selection.changes)
             except (BoxwrightError, OSError) as error:
                 logger.warning("the registry could not be read: %s", error)
-                continue
-            if known is None:
+            else:
+                if known is not None and now != known:
+                    await self._announce()
                 known = now
-            if now != known:
-                known = now
-                await self._announce()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 def fill_gaps(server: FastMCP, provider: RegistryProvider) -> Announcements:

@@ -53,8 +53,9 @@ class RegistryProvider(Provider):
             return None
         left = self._most_tokens
         for release in self.selection.served():
-            found += self.tools(release)
-            left -= sum(tool.tokens for tool in found[-len(release.tools) :])
+            tools = self.tools(release)
+            found += tools
+            left -= sum(tool.tokens for tool in tools)
             if left < 0 and self._listing == "auto":
                 return None
         return found

@@ -75,10 +75,7 @@ class Selection:
             if not fits(release.version):
                 raise PinUnmet(f"the call pins {release.title} and asks for another version; ask for one of them")
             return release
-        if self._lock is not None:
-            release = pinned(self._registry, box, self._lock[box])
-            return release if fits(release.version) else None
-        return self._registry.newest(box, fits)
+        return self.newest(box, fits)
 
     def versions(self, box: str) -> list[str]:
         """Return the versions of a box that the caller may ask for, lowest first; none where it is not served."""
@@ -94,15 +91,16 @@ class Selection:
     def _serves(self, box: str) -> bool:
         return (not self._only or box in self._only) and (self._lock is None or box in self._lock)
 
-    def newest(self, name: str) -> Release | None:
-        """Return the release of the box that is served unless another is asked for, or None where all are yanked.
+    def newest(self, name: str, fits: Callable[[str], bool] = lambda _: True) -> Release | None:
+        """Return the release of the box that is served unless another is asked for, or None where none fits.
 
         Raises:
             BoxwrightError: It is not there, is not the pinned one, or cannot be read.
         """
-        if self._lock is not None:
-            return pinned(self._registry, name, self._lock[name])
-        return self._registry.newest(name)
+        if self._lock is None:
+            return self._registry.newest(name, fits)
+        release = pinned(self._registry, name, self._lock[name])
+        return release if fits(release.version) else None
 
     def _checked(self, release: Release) -> Release:
         if self._lock is not None:

@@ -67,7 +67,7 @@ class Catalogue:
     def _fill(self, source: Source, indexed: set[tuple[str, str]], wanted: set[tuple[str, str]]) -> None:
         for name, look in indexed - wanted:
             self._index.remove(name, look)
-        for batch in batched_texts(source, sorted(wanted - indexed)):
+        for batch in _batches(source, sorted(wanted - indexed)):
             self._index.add(batch)
 
     def search(self, query: str, limit: int) -> list[str]:
@@ -85,7 +85,7 @@ def index_file(settings: Settings) -> Path:
     return settings.home / "cache" / f"tools-{registry[7:23]}.sqlite"
 
 
-def batched_texts(source: Source, looks: Sequence[tuple[str, str]]) -> Iterator[list[ReleaseTexts]]:
+def _batches(source: Source, looks: Sequence[tuple[str, str]]) -> Iterator[list[ReleaseTexts]]:
     """Yield what is searched of each box's newest release; a box that cannot be read is left out and logged."""
     left = iter(looks)
     while batch := list(islice(left, _BATCH)):

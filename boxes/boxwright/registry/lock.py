@@ -59,9 +59,9 @@ def pinned(registry: Registry, name: str, pin: Pin) -> Release:
         raise PinUnmet(f"box {name!r} is pinned, and is not there")
     try:
         if pin.version is not None:
-            release = registry.get(name, pin.version)
+            release: Release | None = registry.get(name, pin.version)
         elif pin.digest is not None:
-            release = next((one for one in registry.releases(name) if one.digest == pin.digest), None)  # type: ignore[assignment]
+            release = next((one for one in registry.releases(name) if one.digest == pin.digest), None)
         else:
             release = registry.resolve(name)
     except NotFound as error:
