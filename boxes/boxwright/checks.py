@@ -21,6 +21,7 @@ EXTRAS = {
     "litellm": "teacher",
     "scipy": "compare",
     "docker": "docker",
+    "xllamacpp": "gguf",
     "uv": "packages",
     "opentelemetry.sdk": "telemetry",
 }

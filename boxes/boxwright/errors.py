@@ -25,8 +25,10 @@ BoxwrightError
     │       └── WorkerEnded     the worker ended under a call, which may be made again
     ├── ModelError              the model could not answer
     │   ├── ModelUnreachable    no answer from its server, or it lacks the model or the key
+    │   ├── ContextOverflow     the prompt did not fit the model's window
     │   ├── RecordingMiss       a replay was asked for something it does not hold
     │   └── BudgetSpent         the budget in dollars or tokens is used up
+    ├── ToolsUnreachable        a tool server cannot be started or reached, or keeps ending
     └── ExtraMissing            an optional dependency is not installed
 """
 
@@ -42,6 +44,7 @@ __all__ = [
     "BoxwrightError",
     "BudgetSpent",
     "CallerMustHandle",
+    "ContextOverflow",
     "DigestMismatch",
     "ExtraMissing",
     "ModelError",
@@ -62,6 +65,7 @@ __all__ = [
     "ToolRefused",
     "ToolResultInvalid",
     "ToolUnknown",
+    "ToolsUnreachable",
     "WorkerEnded",
     "WorkerLost",
 ]
@@ -180,12 +184,29 @@ class ModelUnreachable(ModelError):
     """The model's server gave no answer, or lacks the model, the key or the right."""
 
 
+class ContextOverflow(ModelError):
+    """The prompt did not fit the model's window: its server refused it, or cut it and was found out."""
+
+    def __init__(self, uri: str, prompt_tokens: int | None, context_tokens: int | None, said: str = "") -> None:
+        self.prompt_tokens, self.context_tokens = prompt_tokens, context_tokens
+        prompt = "the prompt" if prompt_tokens is None else f"the prompt of {prompt_tokens} tokens"
+        window = "the model's window" if context_tokens is None else f"the model's window of {context_tokens} tokens"
+        super().__init__(
+            f"{uri}: {prompt} does not fit {window}{f' ({said})' if said else ''}; "
+            "set BOXWRIGHT_CONTEXT_TOKENS higher if the model has room, or show it fewer tools"
+        )
+
+
 class RecordingMiss(ModelError):
     """A replay was asked for a completion that the recording does not hold."""
 
 
 class BudgetSpent(ModelError):
     """The budget in dollars or tokens is used up; what was done so far is kept."""
+
+
+class ToolsUnreachable(CallerMustHandle):
+    """A tool server cannot be started or reached, or keeps ending."""
 
 
 class ExtraMissing(CallerMustHandle):

@@ -46,10 +46,16 @@ class Settings(BaseSettings):
     """The model that makes boxes."""
     student: str = "ollama/qwen3:8b"
     """The model that uses boxes."""
+    mcp: Path | None = None
+    """An mcp.json whose servers the student uses; our own box server, where there is none."""
     ollama_url: str = "http://127.0.0.1:11434"
     """Where Ollama listens."""
     context_tokens: int = Field(default=16384, ge=512)
-    """The context window that is asked of a local model."""
+    """The context window that is asked of a local model; never more than the model has."""
+    thinking: bool = False
+    """Whether a local model that can reason before it answers is let; it takes tokens, and spoils some tool calls."""
+    keep_alive: str = Field(default="10m", pattern=r"^-?(\d+(\.\d+)?(ms|s|m|h)?)+$")
+    """How long Ollama keeps a model loaded after an answer: `10m`, `1h30m`, seconds, or `-1` for ever."""
     boxes: Names = ()
     """The boxes that are served; all, where none is named."""
     lock: Path | None = None

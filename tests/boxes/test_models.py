@@ -1,20 +1,36 @@
 """Models behind the seam: each that speaks HTTP against a real server on loopback, and those that need none."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from boxwright.errors import (
     BadInput,
     BudgetSpent,
+    ContextOverflow,
     ModelError,
     ModelUnreachable,
     NotFound,
     RecordingMiss,
     RecordInvalid,
 )
-from boxwright.models import Budgeted, Completion, Message, Recorded, Scripted, ToolDefinition, Usage, load_model
+from boxwright.models import (
+    Budgeted,
+    Completion,
+    Message,
+    ModelFacts,
+    Recorded,
+    Scripted,
+    ToolDefinition,
+    Usage,
+    load_model,
+)
+from boxwright.models.base import Request, ToolCall
+from boxwright.models.load import FORMS
+from boxwright.models.recorded import request_digest
 from boxwright.models.scripted import calling
 from boxwright.settings import Settings
 from support.model_server import model_server
@@ -60,6 +76,7 @@ async def test_arguments_that_are_not_json_are_kept_as_a_fault(settings: Setting
     with model_server(lambda _: {"calls": [("adder__add", '{"numbers": [1,')]}) as server:
         (completion,) = await load_model(f"openai/t@{server.url}/v1", settings).complete(ASK)
     assert "not JSON" in completion.tool_calls[0].fault
+    assert completion.tool_calls[0].raw == '{"numbers": [1,'
 
 
 async def test_a_prefix_starts_the_answer_and_several_completions_take_several_seeds(settings: Settings) -> None:
@@ -126,6 +143,7 @@ async def test_a_prompt_that_filled_ollamas_context_is_never_silent(settings: Se
 async def test_litellm_reaches_a_provider_and_counts_what_it_cost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # its import would fetch prices
     pytest.importorskip("litellm", reason="the extra teacher is not installed")
     monkeypatch.setenv("OPENAI_API_KEY", "test-key")
     with model_server(lambda _: CALLED) as server:
@@ -139,6 +157,20 @@ async def test_litellm_reaches_a_provider_and_counts_what_it_cost(
         monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
         with pytest.raises(ModelUnreachable, match="key was refused"):
             await load_model("litellm/gpt-4o", settings).complete(ASK)
+    said = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9100 tokens."
+    too_long = {"status": 400, "body": {"error": {"message": said, "code": "context_length_exceeded"}}}
+    with model_server(lambda _: too_long) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
+        with pytest.raises(ContextOverflow) as raised:
+            await load_model("litellm/gpt-4o", settings).complete(ASK)
+    assert (raised.value.prompt_tokens, raised.value.context_tokens) == (9100, 8192)
+    heard: list[tuple[str, str]] = []
+    with model_server(lambda _: {"content": "6", "thinking": "1 + 2 + 3"}) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
+        model = load_model("litellm/gpt-4o", settings)
+        (completion,) = await model.complete(ASK, on_text=lambda kind, piece: heard.append((kind, piece)))
+    assert (completion.text, completion.thinking) == ("6", "1 + 2 + 3")
+    assert heard == [("thinking", "1 + 2 + 3"), ("text", "6")]
 
 
 async def test_a_recording_gives_each_request_its_answers_in_turn(tmp_path: Path) -> None:
@@ -168,6 +200,38 @@ async def test_call_ids_do_not_matter_to_a_recording(tmp_path: Path) -> None:
     await Recorded(tmp_path / "r.jsonl", Scripted(["done"])).complete(conversation("call_a8f"))
     (completion,) = await Recorded(tmp_path / "r.jsonl").complete(conversation("another"))
     assert completion.text == "done"
+
+
+def test_what_is_recorded_is_what_a_server_is_sent() -> None:
+    """The digest is pinned: a recording made before these fields were there has to be found."""
+    call = ToolCall(id="a", name="f", arguments={}, fault="bad")
+    tool = ToolDefinition(name="a", description="b", parameters={})
+
+    def request(call: ToolCall, thinking: str = "", **more: Any) -> Request:
+        said = Message(role="assistant", tool_calls=(call,), thinking=thinking)
+        return Request((Message(role="user", content="x"), said), (tool,), n=2, **more)
+
+    before = "sha256:defb6cac0ba341c226ec3ab1b548538910c2947c70b0568dd3df1e1b1d3aaf55"
+    assert request_digest(request(call)) == before
+    later = request(call.model_copy(update={"raw": "{"}), "hmm", on_text=lambda *_: None)
+    assert request_digest(later) == before
+    assert request_digest(request(call, schema={"type": "object"})) != before
+
+
+async def test_a_replay_tells_its_text_at_once_and_the_facts_it_was_made_with(tmp_path: Path) -> None:
+    class Knowing(Scripted):
+        async def look_up(self) -> ModelFacts:
+            return ModelFacts(4096, tools=False, thinking=True, schema=True)
+
+    recording = Recorded(tmp_path / "r.jsonl", Knowing([Completion(text="six", thinking="1 + 2 + 3")]))
+    facts = await Budgeted(recording, dollars=1, tokens=10).facts()
+    heard: list[tuple[str, str]] = []
+    await recording.complete(ASK, on_text=lambda kind, piece: heard.append((kind, piece)))
+    replay = Recorded(tmp_path / "r.jsonl")
+    (completion,) = await replay.complete(ASK, on_text=lambda kind, piece: heard.append((kind, piece)))
+    assert heard == [("thinking", "1 + 2 + 3"), ("text", "six")] * 2
+    assert completion.message().thinking == "1 + 2 + 3"
+    assert await replay.facts() == facts == ModelFacts(4096, tools=False, thinking=True, schema=True)
 
 
 async def test_a_torn_last_row_costs_only_itself(tmp_path: Path) -> None:
@@ -229,6 +293,14 @@ def test_a_uri_that_names_no_model_says_how_to_write_one(settings: Settings) -> 
 async def test_a_script_runs_out_loudly() -> None:
     with pytest.raises(ModelError, match="end after 0"):
         await Scripted([]).complete(ASK)
+
+
+def test_the_guide_shows_every_kind_of_model_and_only_settings_that_exist() -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs" / "models.md").read_text(encoding="utf-8")
+    shown = {uri.partition("/")[0] for uri in re.findall(r"^\| `([^`]+)` \|", guide, re.MULTILINE)}
+    assert set(FORMS) <= shown
+    named = {name.lower() for name in re.findall(r"BOXWRIGHT_([A-Z_]+)", guide)}
+    assert {"context_tokens", "thinking", "keep_alive"} <= named <= set(Settings.model_fields)
 
 
 def test_the_shipped_recording_says_that_it_is_hand_written() -> None:

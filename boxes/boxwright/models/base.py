@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["system", "user", "assistant", "tool"]
+OnText: TypeAlias = Callable[[Literal["text", "thinking"], str], None]
+"""Takes the pieces of an answer as they come: what kind of text, and the piece."""
 
 
 class _Value(BaseModel):
@@ -26,6 +28,16 @@ class ToolCall(_Value):
     arguments: dict[str, Any]
     fault: str = ""
     """Why the arguments the model wrote could not be read; empty where they could."""
+    raw: str = ""
+    """The arguments as the model wrote them, kept only where they could not be read; never sent back to a server."""
+
+
+class InnerCall(_Value):
+    """A tool call that code made, and what came of it."""
+
+    call: ToolCall
+    text: str
+    failed: bool = False
 
 
 class Message(_Value):
@@ -39,6 +51,10 @@ class Message(_Value):
     """Tool only: the call it answers."""
     name: str = ""
     """Tool only: the tool it comes from."""
+    thinking: str = ""
+    """Assistant only: the reasoning that the server gave apart from the content; never sent back to a server."""
+    inner: tuple[InnerCall, ...] = ()
+    """Tool only: the calls made by the code whose outcome it is; never sent to a server."""
 
 
 class ToolDefinition(_Value):
@@ -48,6 +64,8 @@ class ToolDefinition(_Value):
     description: str
     parameters: dict[str, Any]
     """JSON Schema of the arguments."""
+    output_schema: dict[str, Any] | None = Field(default=None, exclude=True)
+    """JSON Schema of the structured result, where the tool declares one; a model is not shown it."""
 
 
 class Usage(_Value):
@@ -82,10 +100,26 @@ class Completion(_Value):
     """Why the model stopped, in its server's word: `stop`, `length`, `tool_calls`, …"""
     logprobs: tuple[tuple[str, float], ...] = Field(default=(), strict=False)
     """Each token of the text with its log-probability, where they were asked for and the server gives them."""
+    thinking: str = ""
+    """The reasoning that the server gave apart from the text."""
 
     def message(self) -> Message:
         """Return the completion as the assistant message that continues the conversation."""
-        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls)
+        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls, thinking=self.thinking)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model and its server before it is asked anything."""
+
+    context_tokens: int | None = None
+    """The window that prompt and completion share; None where nobody tells."""
+    tools: bool = True
+    """Whether it takes tool definitions and gives tool calls apart from text."""
+    thinking: bool = False
+    """Whether it can give its reasoning apart."""
+    schema: bool = False
+    """Whether its text can be constrained to a JSON Schema as it is decoded."""
 
 
 @dataclass(frozen=True)
@@ -100,18 +134,29 @@ class Request:
     max_tokens: int = 4096
     prefix: str = ""
     logprobs: bool = False
+    schema: dict[str, Any] | None = None
+    on_text: OnText | None = field(default=None, compare=False, repr=False)
+    """Who takes the pieces as they come; no part of what is asked."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the normalised form, over which requests are recorded and found: no defaults, no call ids."""
-        messages = [message.model_dump(exclude_defaults=True) for message in self.messages]
+        """Return the normalised form, over which requests are recorded and found: no defaults, no call ids.
+
+        Only what a server is sent counts, so neither thinking, inner calls nor raw arguments do.
+        """
+        messages = [
+            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner"}) for message in self.messages
+        ]
         numbers: dict[str, str] = {}
         for message in messages:
             for call in message.get("tool_calls", ()):
+                call.pop("raw", None)
                 call["id"] = numbers.setdefault(call["id"], str(len(numbers)))
             if "tool_call_id" in message:
                 message["tool_call_id"] = numbers.get(message["tool_call_id"], message["tool_call_id"])
         tools = [tool.model_dump() for tool in self.tools]
         rest = {key: getattr(self, key) for key in ("n", "temperature", "seed", "max_tokens", "prefix", "logprobs")}
+        if self.schema is not None:  # left out at its default, so that recordings from before it are found
+            rest["schema"] = self.schema
         return {"messages": messages, "tools": tools, **rest}
 
 
@@ -126,6 +171,13 @@ class ChatModel(Protocol):
     def label(self) -> str:
         """What must be said wherever its completions show, such as `hand-written`; often empty."""
 
+    async def facts(self) -> ModelFacts:
+        """Return what is known of the model; its server is asked once.
+
+        Raises:
+            ModelUnreachable: No answer, or no such model, key or right there.
+        """
+
     async def complete(
         self,
         messages: Sequence[Message],
@@ -137,6 +189,8 @@ class ChatModel(Protocol):
         max_tokens: int = 4096,
         prefix: str = "",
         logprobs: bool = False,
+        schema: dict[str, Any] | None = None,
+        on_text: OnText | None = None,
     ) -> list[Completion]:
         """Return `n` completions of the conversation.
 
@@ -149,8 +203,13 @@ class ChatModel(Protocol):
             max_tokens: The longest completion.
             prefix: Text the answer starts with; it is part of the completion's text.
             logprobs: Ask for each token's log-probability.
+            schema: A JSON Schema that the server shall constrain the text to, where it can (`ModelFacts.schema`) and no
+                tools are shown; it is no promise: an answer cut at `max_tokens` breaks off.
+            on_text: Called with each piece of the answer as it comes, prefix included, and only for `n == 1`. The
+                pieces of an answer that fails half-way were told all the same. It must not raise.
 
         Raises:
+            ContextOverflow: The prompt does not fit the model's window, whether its server said so or cut it.
             ModelUnreachable: No answer, or no such model, key or right there.
             ModelError: The model could not answer for another reason; the subclass says which.
         """
@@ -161,6 +220,9 @@ class RequestModel(ABC):
 
     uri: str
     label: str = ""
+    streams: bool = False
+    """Whether `answer` tells `Request.on_text` the pieces itself; else the whole answer is told at once."""
+    _facts: ModelFacts | None = None
 
     async def complete(
         self,
@@ -173,10 +235,28 @@ class RequestModel(ABC):
         max_tokens: int = 4096,
         prefix: str = "",
         logprobs: bool = False,
+        schema: dict[str, Any] | None = None,
+        on_text: OnText | None = None,
     ) -> list[Completion]:
         """See `ChatModel.complete`."""
-        request = Request(tuple(messages), tuple(tools), n, temperature, seed, max_tokens, prefix, logprobs)
-        return await self.answer(request)
+        heard = on_text if n == 1 else None
+        request = Request(
+            tuple(messages), tuple(tools), n, temperature, seed, max_tokens, prefix, logprobs, schema, heard
+        )
+        completions = await self.answer(request)
+        if heard and not self.streams:
+            tell(heard, completions[0])
+        return completions
+
+    async def facts(self) -> ModelFacts:
+        """See `ChatModel.facts`."""
+        if self._facts is None:
+            self._facts = await self.look_up()
+        return self._facts
+
+    async def look_up(self) -> ModelFacts:
+        """Find out what is known of the model; called once, and again only if it raised."""
+        return ModelFacts()
 
     async def answer(self, request: Request) -> list[Completion]:
         """Return the request's completions; by default each is asked for on its own, all at once."""
@@ -199,7 +279,17 @@ async def ask(model: ChatModel, request: Request) -> list[Completion]:
         max_tokens=request.max_tokens,
         prefix=request.prefix,
         logprobs=request.logprobs,
+        schema=request.schema,
+        on_text=request.on_text,
     )
+
+
+def tell(on_text: OnText, completion: Completion) -> None:
+    """Tell a whole completion as one piece of each kind."""
+    if completion.thinking:
+        on_text("thinking", completion.thinking)
+    if completion.text:
+        on_text("text", completion.text)
 
 
 def read_arguments(text: str) -> tuple[dict[str, Any], str]:

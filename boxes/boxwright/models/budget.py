@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from boxwright.errors import BudgetSpent
-from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage, ask
+from boxwright.models.base import ChatModel, Completion, ModelFacts, Request, RequestModel, Usage, ask
 
 
 class Budgeted(RequestModel):
     """Asks the model behind it until the budget is spent; an answer under way is still paid for and kept."""
+
+    streams = True
 
     def __init__(self, inner: ChatModel, *, dollars: float, tokens: int) -> None:
         self.uri, self.label = inner.uri, inner.label
         self._inner, self._dollars, self._tokens = inner, dollars, tokens
         self.spent = Usage()
         """What was used so far."""
+
+    async def look_up(self) -> ModelFacts:
+        """Return the facts of the model behind."""
+        return await self._inner.facts()
 
     async def answer(self, request: Request) -> list[Completion]:
         """See `RequestModel.answer`.

@@ -30,7 +30,8 @@ class LiteLlm(RequestModel):
         started = time.monotonic()
         try:
             response = await litellm.acompletion(self._model, timeout=TIMEOUT_SECONDS, num_retries=2, **body)
-            completion = read_response(response, time.monotonic() - started, request.prefix)
+            dumped = response.model_dump(warnings=False)
+            completion = read_response(dumped, time.monotonic() - started, request.prefix)
         except openai.OpenAIError as error:
             raise as_model_error(error, self.uri, "the provider") from error
         except NOT_A_COMPLETION as error:

@@ -9,6 +9,7 @@ from boxwright.models.base import ChatModel
 from boxwright.settings import Settings
 
 FORMS = {
+    "gguf": "gguf/FILE.gguf",
     "litellm": "litellm/gpt-4o",
     "ollama": "ollama/qwen3:8b",
     "openai": "openai/MODEL@http://127.0.0.1:8000/v1",
@@ -23,7 +24,8 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
 
     Raises:
         NotFound: There is no such scheme.
-        BadInput: The rest of the URI lacks something.
+        BadInput: The rest of the URI lacks something, or names no model file.
+        ExtraMissing: The model needs a package that is not installed.
         RecordInvalid: A recording cannot be read.
     """
     scheme, _, rest = uri.partition("/")
@@ -38,14 +40,24 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
     if scheme == "ollama":
         from boxwright.models.ollama_api import Ollama
 
-        return Ollama(rest, settings.ollama_url, settings.context_tokens)
+        return Ollama(
+            rest,
+            settings.ollama_url,
+            settings.context_tokens,
+            thinking=settings.thinking,
+            keep_alive=settings.keep_alive,
+        )
     if scheme == "openai":
         from boxwright.models.openai_api import OpenAiApi
 
         model, _, url = rest.rpartition("@")
         if not model or not url.startswith(("http://", "https://")):
             raise BadInput(f"{uri!r} lacks its server's address; write it as {FORMS['openai']}")
-        return OpenAiApi(model, url)
+        return OpenAiApi(model, url, thinking=settings.thinking)
+    if scheme == "gguf":
+        from boxwright.models.gguf import Gguf
+
+        return Gguf(Path(rest), settings.context_tokens, thinking=settings.thinking)
     if scheme == "recorded":
         from boxwright.models.recorded import Recorded
 

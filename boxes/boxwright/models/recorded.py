@@ -1,12 +1,14 @@
 """`recorded/<file>`: completions found again by their request. Also how a run remembers what it asked.
 
 The file is JSON lines: a head `{"format": 1, "label": …, "uri": …}`, then rows
-`{"request": digest of the normalised request, "occurrence": from 0, "completions": […]}`.
+`{"request": digest of the normalised request, "occurrence": from 0, "completions": […]}` and, once the model's facts
+were asked for, `{"facts": {…}}`: what is asked may depend on them, so a replay has to tell the same.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 from boxwright.errors import RecordingMiss, RecordInvalid
 from boxwright.files import append_line, read_lines
 from boxwright.jsontypes import digest
-from boxwright.models.base import ChatModel, Completion, Request, RequestModel, Usage, ask
+from boxwright.models.base import ChatModel, Completion, ModelFacts, Request, RequestModel, Usage, ask, tell
 
 FORMAT = 1
 
@@ -30,10 +32,13 @@ class Recorded(RequestModel):
         RecordInvalid: The file is not a recording.
     """
 
+    streams = True
+
     def __init__(self, path: Path, inner: ChatModel | None = None) -> None:
         self._path, self._inner = path, inner
         self._rows: dict[tuple[str, int], list[Completion]] = {}
         self._seen: Counter[str] = Counter()
+        self._recorded_facts: ModelFacts | None = None
         self.usage = Usage()
         """What the recorded completions took when they were made."""
         head = self._load() if path.exists() else None
@@ -48,6 +53,15 @@ class Recorded(RequestModel):
             if head is None:
                 append_line(path, {"format": FORMAT, "label": inner.label, "uri": inner.uri})
 
+    async def look_up(self) -> ModelFacts:
+        """Return the facts of the model behind, and record them; without one, those that were recorded last."""
+        if self._inner is None:
+            return self._recorded_facts or ModelFacts()
+        facts = await self._inner.facts()
+        if facts != self._recorded_facts:
+            append_line(self._path, {"facts": asdict(facts)})
+        return facts
+
     async def answer(self, request: Request) -> list[Completion]:
         """Return the recorded completions, or those of the model behind.
 
@@ -59,6 +73,8 @@ class Recorded(RequestModel):
         self._seen[key] += 1
         found = self._rows.get((key, occurrence))
         if found is not None:
+            if request.on_text:
+                tell(request.on_text, found[0])
             return found
         if self._inner is None:
             last = request.messages[-1].content if request.messages else ""
@@ -84,6 +100,9 @@ class Recorded(RequestModel):
             raise RecordInvalid(f'{self._path} is no recording: its first line must hold "format": {FORMAT}')
         for number, row in lines:
             try:
+                if "facts" in row:
+                    self._recorded_facts = ModelFacts(**cast(dict[str, Any], row["facts"]))
+                    continue
                 completions = [Completion.model_validate(one) for one in cast(list[Any], row["completions"])]
                 self._rows[str(row["request"]), int(str(row["occurrence"]))] = completions
                 self.usage = sum((one.usage for one in completions), self.usage)

@@ -7,6 +7,7 @@ from typing import Any
 
 from boxwright.errors import ModelError
 from boxwright.models.base import Completion, Message, Request, ToolCall, ToolDefinition, Usage, read_arguments
+from boxwright.models.stream import read_thinking, with_prefix
 
 NOT_A_COMPLETION = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
 """What reading an answer that is no chat completion ends in."""
@@ -33,6 +34,11 @@ def request_body(request: Request, seed: int | None) -> dict[str, Any]:
         body["seed"] = seed
     if request.logprobs:
         body["logprobs"] = True
+    if request.schema is not None and not request.tools:  # llama.cpp refuses both together
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": request.schema, "strict": True},
+        }
     return body
 
 
@@ -41,31 +47,46 @@ def wire_tool(tool: ToolDefinition) -> dict[str, Any]:
     return {"type": "function", "function": tool.model_dump()}
 
 
-def read_response(response: Any, seconds: float, prefix: str = "") -> Completion:
-    """Return the first choice of a chat completion, from OpenAI's client or LiteLLM's.
+def read_response(response: dict[str, Any], seconds: float, prefix: str = "") -> Completion:
+    """Return the first choice of a chat completion, as JSON or dumped from OpenAI's or LiteLLM's classes.
 
     Raises:
         ModelError: The response holds no choice.
+        KeyError: It is no chat completion; so are AttributeError, IndexError, TypeError and ValueError.
     """
-    if not response.choices:
+    if not response["choices"]:
         raise ModelError(f"the model's server answered without a choice: {str(response)[:300]}")
-    choice = response.choices[0]
-    calls: list[ToolCall] = []
-    for call in choice.message.tool_calls or ():
-        arguments, fault = read_arguments(call.function.arguments)
-        calls.append(
-            ToolCall(id=call.id or f"call_{len(calls)}", name=call.function.name, arguments=arguments, fault=fault)
-        )
-    usage = response.usage
-    tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-    probabilities = getattr(choice, "logprobs", None)
-    return Completion(
-        text=prefix + (choice.message.content or ""),
-        tool_calls=tuple(calls),
-        usage=Usage(prompt_tokens=tokens[0], completion_tokens=tokens[1], seconds=seconds),
-        finish=choice.finish_reason or "stop",
-        logprobs=tuple((one.token, one.logprob) for one in (probabilities.content or ())) if probabilities else (),
+    choice = response["choices"][0]
+    message = choice["message"]
+    calls = tuple(
+        read_call(call.get("id") or f"call_{index}", call["function"]["name"], call["function"].get("arguments"))
+        for index, call in enumerate(message.get("tool_calls") or ())
     )
+    usage = response.get("usage") or {}
+    logprobs = (choice.get("logprobs") or {}).get("content") or ()
+    return Completion(
+        text=with_prefix(prefix, message.get("content") or ""),
+        thinking=read_thinking(message),
+        tool_calls=calls,
+        usage=Usage(
+            prompt_tokens=usage.get("prompt_tokens") or 0,
+            completion_tokens=usage.get("completion_tokens") or 0,
+            seconds=seconds,
+        ),
+        finish=choice.get("finish_reason") or "stop",
+        logprobs=tuple((one["token"], one["logprob"]) for one in logprobs),
+    )
+
+
+def read_call(call_id: str, name: str, written: Any) -> ToolCall:
+    """Return a call from the arguments as the model wrote them; those that cannot be read are kept beside the fault.
+
+    Some servers give the arguments as an object, or none at all, where OpenAI's form has JSON text.
+    """
+    if not isinstance(written, str):
+        written = json.dumps({} if written is None else written)
+    arguments, fault = read_arguments(written)
+    return ToolCall(id=call_id, name=name, arguments=arguments, fault=fault, raw=written if fault else "")
 
 
 def wire_message(message: Message) -> dict[str, Any]:

@@ -1,0 +1,32 @@
+"""The child process of `gguf/…`: llama.cpp's own server on loopback, until standard input ends.
+
+    python -P llama_server.py FILE CONTEXT_TOKENS
+
+The key that callers must show comes as the first line of standard input, since arguments are open to all users; the
+address goes out as the only line of standard output. Imports nothing of Boxwright's, so that it starts fast.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import xllamacpp
+
+
+def main() -> None:
+    """Load the model and serve it."""
+    path, context_tokens = sys.argv[1:]
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.n_ctx = int(context_tokens)
+    params.api_keys = [sys.stdin.readline().strip()]
+    params.cors_origins = ""  # no web page has business here
+    params.ui = params.endpoint_slots = False
+    params.verbosity = 1  # errors
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)  # noqa: T201
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
