@@ -49,11 +49,11 @@ def test_a_box_goes_from_new_to_published_listed_shown_and_verified(tmp_path: Pa
     assert "3 examples hold" in boxwright("boxes", "test", str(tmp_path / "sums")).stdout
     boxwright("boxes", "publish", str(tmp_path / "sums"))
     listed = json.loads(boxwright("boxes", "list", "--json").stdout)
-    assert [row["name"] for row in listed] == ["calculator", "dates", "game_of_24", "sums"]
+    assert [row["name"] for row in listed] == ["calculator", "dates", "game_of_24", "python", "sums"]
     shown = json.loads(boxwright("boxes", "show", "sums", "--json").stdout)
     assert shown["digest"].startswith("sha256:")
     assert "sums__add" in boxwright("boxes", "show", "sums").stdout
-    assert "4 releases hold" in boxwright("boxes", "verify").stdout
+    assert "5 releases hold" in boxwright("boxes", "verify").stdout
     with (Path(shown["folder"]) / "tools.py").open("a") as stream:
         stream.write("# changed\n")
     assert "was changed after it was published" in boxwright("boxes", "verify", status=1).stderr

@@ -235,10 +235,10 @@ async def test_the_shipped_library_holds_its_digests_and_examples(settings: obje
     from boxwright.sandbox.trust import shipped
 
     library = Registry(library_folder())
-    assert set(library.boxes()) >= {"calculator", "dates", "game_of_24"}
+    assert set(library.boxes()) >= {"calculator", "dates", "game_of_24", "python"}
     for release in library.current():
         library.verify(release)
-        assert release.digest in shipped()
+        assert (release.digest in shipped()) == (release.name != "python"), "what runs any code wants a real sandbox"
         async with staged(release.folder) as stage:
             built = await build(stage, runner)
         assert built.release.digest == release.digest

@@ -110,6 +110,8 @@ class Manifest(_Table):
     keywords: tuple[str, ...] = Field(default=(), strict=False)
     requires_python: Annotated[str, AfterValidator(_python_range)] = Field(default=">=3.11", alias="requires-python")
     dependencies: tuple[Annotated[str, AfterValidator(_pinned)], ...] = Field(default=(), strict=False)
+    dependencies_optional: bool = Field(default=False, alias="dependencies-optional")
+    """Whether it runs without them too, where the user's list lacks them."""
     permissions: Permissions = Permissions()
     limits: Limits = Limits()
 

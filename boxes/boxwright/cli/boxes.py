@@ -14,6 +14,7 @@ from boxwright.box.folder import read_manifest, read_release, read_requirements
 from boxwright.box.release import Release
 from boxwright.box.requirements import REQUIREMENTS_FILE
 from boxwright.box.skeleton import write_skeleton
+from boxwright.corpus import write_corpus_box
 from boxwright.errors import BadInput, BoxInvalid, BoxwrightError, RegistryError
 from boxwright.export import FORMATS
 from boxwright.export import export as export_box
@@ -43,6 +44,23 @@ def new(name: str, into: Path) -> None:
     """Write a box to start from; its own examples pass."""
     folder = write_skeleton(name, into)
     screen().print(f"wrote {folder}\ntest it: boxwright boxes test {folder}")
+
+
+@boxes.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The name of the box.")
+@click.option("--summary", default="", help="What the documents are, as a model reads it: 'the ACME staff handbook'.")
+@click.option("--version", default="1.0.0", show_default=True, help="The box's version.")
+@click.option("--license", "license_", default="NOASSERTION", show_default=True, help="The documents' license.")
+@click.option("--into", type=click.Path(path_type=Path), default=Path(), help="The parent folder (default: this one).")
+def corpus(folder: Path, name: str, summary: str, version: str, license_: str, into: Path) -> None:
+    """Write a box that searches and reads the documents in FOLDER (.txt .md .rst .html .jsonl)."""
+    made = write_corpus_box(folder, name, into, summary=summary, version=version, license_=license_)
+    screen().print("\n".join(made.corpus.told()), markup=False)
+    screen().print(
+        f"wrote {made.folder}, {made.passages:,} passages\npublish it: boxwright boxes publish {made.folder}",
+        markup=False,
+    )
 
 
 @boxes.command()

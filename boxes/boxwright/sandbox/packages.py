@@ -38,7 +38,9 @@ class Packages:
         self._allowed = {canonicalize_name(name) for name in allowed}
 
     async def environment(self, release: Release, python: str = "") -> Path | None:
-        """Return the folder of the release's packages, installed now if it is not there; None where it needs none.
+        """Return the folder of the release's packages, installed now if it is not there.
+
+        None where it needs none, or can do without them and not all of them are allowed.
 
         `python` is the version inside, of a Linux of this machine's kind, where that is not the interpreter here.
 
@@ -52,7 +54,10 @@ class Packages:
         pinned = read_requirements(release.folder)
         if faults := missing_pins(release.manifest.dependencies, pinned):
             raise BoxInvalid(f"box {release.title}", faults)
-        self._check_allowed(release, [package.name for package in pinned])
+        names = {package.name for package in pinned}
+        if release.manifest.dependencies_optional and not names <= self._allowed:
+            return None
+        self._check_allowed(release, names)
         # never the file itself: two programs would read it, and could read it differently
         pins = "".join(f"{package.line}\n" for package in pinned)
         about = [pins, python or platform.python_version(), python or sys.platform, platform.machine()]
@@ -62,9 +67,9 @@ class Packages:
                 await self._install(release, pins, python, target)
         return target
 
-    def _check_allowed(self, release: Release, names: Sequence[str]) -> None:
-        if refused := sorted(set(names) - self._allowed):
-            everything = ",".join(sorted(self._allowed | set(names)))
+    def _check_allowed(self, release: Release, names: set[str]) -> None:
+        if refused := sorted(names - self._allowed):
+            everything = ",".join(sorted(self._allowed | names))
             raise SandboxMissing(
                 f"box {release.title} needs the packages {', '.join(refused)}, which are not on your list; if you "
                 f"trust them, allow them with BOXWRIGHT_PACKAGES={everything}"

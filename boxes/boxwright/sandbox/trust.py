@@ -12,7 +12,8 @@ from boxwright.files import write_atomically
 from boxwright.jsontypes import pretty
 
 SHIPPED = "trusted.json"
-"""In this package: digest to name, of the library's releases and of what the demo mines."""
+"""In this package: digest to name, of the library's releases, but `python` which runs any code, and of what the demo
+mines."""
 
 
 class Trust:
