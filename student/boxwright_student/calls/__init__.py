@@ -1,0 +1,16 @@
+"""Reading and mending the tool calls that small models write, and asking for them in the text."""
+
+from boxwright_student.calls.messages import skeleton
+from boxwright_student.calls.prompted import call_schema, prompted, tool_instructions
+from boxwright_student.calls.reading import NO_TOOL, Fault, Reading, read_calls
+
+__all__ = [
+    "NO_TOOL",
+    "Fault",
+    "Reading",
+    "call_schema",
+    "prompted",
+    "read_calls",
+    "skeleton",
+    "tool_instructions",
+]
