@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
-
 from boxwright.errors import BadInput, RecordInvalid
 from boxwright.jsontypes import JsonObject
 
@@ -102,6 +100,8 @@ def writable(folder: Path) -> Iterator[None]:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that stands for this file among processes."""
+    from filelock import FileLock  # only who writes pays for it
+
     with FileLock(path.with_name(f".{path.name}.lock")):
         yield
 

@@ -1,68 +1,102 @@
-"""The agent loop: plan, act, observe, answer, within bounds. The only one there is; student and teacher both run it."""
+"""The agent: a model, tools and bounds. The only agent loop there is (`attempt`); student and teacher both run it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
 
-from boxwright.errors import BudgetSpent, ModelError, ModelUnreachable, RecordingMiss
-from boxwright.models import ChatModel, Completion, Message, ToolCall, Usage
+from boxwright.errors import BadInput
+from boxwright.models import ChatModel, Message
 from boxwright.tasks import Task, score
-from boxwright.traces import Trajectory
-from boxwright_student.toolset import ToolOutcome, Toolset, unknown_tool
+from boxwright.traces import ActLanguage, Trajectory
+from boxwright_student.attempt import Attempt, Bounds, Setup
+from boxwright_student.events import Event
+from boxwright_student.mounted import Allow
+from boxwright_student.toolset import NoTools, Toolset
 
-Ended = Literal["answered", "steps", "tokens", "seconds", "repetition", "model-error"]
+__all__ = ["PLANNING", "SYSTEM", "Agent", "Bounds"]
+
 SYSTEM = (
     "You solve tasks. When a tool computes something the task needs, call it instead of computing yourself, and use "
     "its result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on "
     "its own. If no tool applies, answer as well as you can, or say what you could not do."
 )
-MOST_SAME_CALLS = 2
-"""A call made more often than this, with the same arguments, ends the attempt."""
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far an attempt may go."""
-
-    steps: int = 8
-    """Completions of the model."""
-    tokens: int = 100_000
-    """Prompt and completion tokens together."""
-    seconds: float = 300.0
-    max_tokens: int = 2048
-    """The longest single completion."""
+PLANNING = "Before you act, call plan with the steps you are going to take; call it again when a step is done or fails."
 
 
 class Agent:
-    """A model with tools and bounds; each `run` is one attempt at one prompt, and nothing is kept between them."""
+    """A model with tools and bounds; each `run` is one attempt at one prompt, and nothing is kept between them.
+
+    Args:
+        model: The model, from `boxwright.models.load_model` or any `ChatModel`.
+        tools: The tools, from `connect` or any `Toolset`; none by default.
+        system: The system message.
+        bounds: Steps, tokens, seconds, and the longest completion.
+        temperature: 0 is greedy; several samples are drawn at 0.4 or more.
+        seed: For servers that take one.
+        acts: Whether the model calls tools, or writes Python that calls them (Kang et al., 2505.17612).
+        samples: How many completions are drawn at each step and voted on (self-consistent actions, same paper).
+        planning: Give the model a tool to write its plan down, and ask it to.
+        allow: Asked before a tool is called that is not known to change nothing; None allows all.
+
+    Raises:
+        BadInput: There is less than one sample.
+    """
 
     def __init__(
         self,
         model: ChatModel,
-        tools: Toolset,
+        tools: Toolset | None = None,
         *,
         system: str = SYSTEM,
         bounds: Bounds | None = None,
         temperature: float = 0.0,
         seed: int | None = None,
+        acts: ActLanguage = "tool-calls",
+        samples: int = 1,
+        planning: bool = False,
+        allow: Allow | None = None,
     ) -> None:
-        self._model, self._tools, self._system = model, tools, system
-        self._bounds = bounds or Bounds()
-        self._temperature, self._seed = temperature, seed
+        if samples < 1:
+            raise BadInput(f"an agent draws at least one sample, got {samples!r}")
+        self._setup = Setup(
+            model=model,
+            tools=tools or NoTools(),
+            system=f"{system} {PLANNING}" if planning else system,
+            bounds=bounds or Bounds(),
+            temperature=temperature,
+            seed=seed,
+            acts=acts,
+            samples=samples,
+            planning=planning,
+            allow=allow,
+        )
+
+    def start(
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Message] = (),
+        first_words: str = "",
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Attempt:
+        """Return an attempt that has not begun; for callers that want its trajectory whatever ends it. See `run`."""
+        return Attempt(self._setup, prompt, history=history, first_words=first_words, on_event=on_event)
 
     async def run(
-        self, prompt: str, *, first_words: str = "", on_message: Callable[[Message], None] | None = None
+        self,
+        prompt: str,
+        *,
+        history: Sequence[Message] = (),
+        first_words: str = "",
+        on_event: Callable[[Event], None] | None = None,
     ) -> Trajectory:
         """Attempt the prompt and return the trajectory.
 
         Args:
             prompt: What is asked.
+            history: An earlier conversation that it goes on from, such as the messages of the trajectory before.
             first_words: Text the first completion starts with (the first-thought prefix of Kang et al., 2505.17612).
-            on_message: Called with every message as it comes.
+            on_event: Called with what happens, as it happens.
 
         Raises:
             BudgetSpent: The model's budget was used up; the attempt is void.
@@ -70,26 +104,13 @@ class Agent:
             RecordingMiss: A replayed model was asked for what it does not hold.
             CallerMustHandle: The tools cannot be reached.
         """
-        attempt = _Attempt(prompt, self._system, on_message)
-        ended, note = await self._loop(attempt, first_words)
-        return Trajectory(
-            prompt=prompt,
-            messages=tuple(attempt.messages),
-            answer=attempt.answer,
-            ended=ended,
-            note=note,
-            model=self._model.uri,
-            label=self._model.label,
-            tools=tuple(tool.name for tool in self._tools.definitions),
-            toolset=self._tools.digest,
-            usage=attempt.usage,
-        )
+        return await self.start(prompt, history=history, first_words=first_words, on_event=on_event).finish()
 
     def did(self, trajectory: Trajectory, task: Task, suite: str) -> bool:
         """Say whether a kept trajectory is this agent's attempt at the task as it stands, and ended by itself."""
         asked = (trajectory.suite, trajectory.task, trajectory.prompt) == (suite, task.id, task.prompt)
-        same = (trajectory.model, trajectory.toolset) == (self._model.uri, self._tools.digest)
-        return asked and same and trajectory.ended != "model-error"
+        same = (trajectory.model, trajectory.toolset) == (self._setup.model.uri, self._setup.toolset)
+        return asked and same and trajectory.ended not in ("model-error", "tools-error", "cancelled")
 
     async def attempt(self, task: Task, suite: str = "", *, first_words: str = "") -> Trajectory:
         """Attempt a task and score the answer; raises as `run`."""
@@ -103,67 +124,3 @@ class Agent:
             "split": task.split,
         }
         return trajectory.model_copy(update=scored)
-
-    async def _loop(self, attempt: _Attempt, first_words: str) -> tuple[Ended, str]:
-        deadline = asyncio.get_running_loop().time() + self._bounds.seconds
-        for step in range(self._bounds.steps):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    completion = await self._complete(attempt, first_words if step == 0 else "")
-            except TimeoutError:
-                return "seconds", f"{self._bounds.seconds:g} seconds"
-            except (BudgetSpent, ModelUnreachable, RecordingMiss):
-                raise  # the next attempt would fare no better
-            except ModelError as error:
-                return "model-error", str(error)
-            attempt.add(completion.message())
-            attempt.usage = attempt.usage + completion.usage
-            if not completion.tool_calls:
-                attempt.answer = completion.text.strip() or None
-                return "answered", ""
-            for call in completion.tool_calls:
-                attempt.same[call.name, repr(call.arguments)] += 1
-                await self._act(attempt, call)
-            if max(attempt.same.values()) > MOST_SAME_CALLS:
-                return "repetition", f"the same call was made {MOST_SAME_CALLS + 1} times"
-            if attempt.usage.tokens >= self._bounds.tokens:
-                return "tokens", f"{attempt.usage.tokens} tokens, of {self._bounds.tokens}"
-        return "steps", f"{self._bounds.steps} steps"
-
-    async def _complete(self, attempt: _Attempt, prefix: str) -> Completion:
-        completions = await self._model.complete(
-            attempt.messages,
-            tools=self._tools.definitions,
-            temperature=self._temperature,
-            seed=self._seed,
-            max_tokens=self._bounds.max_tokens,
-            prefix=prefix,
-        )
-        return completions[0]
-
-    async def _act(self, attempt: _Attempt, call: ToolCall) -> None:
-        names = [tool.name for tool in self._tools.definitions]
-        if call.fault:
-            outcome = ToolOutcome(call.fault, failed=True)
-        elif call.name not in names:
-            outcome = unknown_tool(call.name, names)
-        else:
-            outcome = await self._tools.call(call.name, call.arguments)
-        text = f"Error: {outcome.text}" if outcome.failed else outcome.text
-        attempt.add(Message(role="tool", content=text, tool_call_id=call.id, name=call.name))
-
-
-class _Attempt:
-    """What grows while an attempt goes on."""
-
-    def __init__(self, prompt: str, system: str, on_message: Callable[[Message], None] | None) -> None:
-        self.messages = [Message(role="system", content=system), Message(role="user", content=prompt)]
-        self.answer: str | None = None
-        self.usage = Usage()
-        self.same: Counter[tuple[str, str]] = Counter()
-        self._on_message = on_message
-
-    def add(self, message: Message) -> None:
-        self.messages.append(message)
-        if self._on_message:
-            self._on_message(message)

@@ -3,105 +3,119 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import CONNECTION_CLOSED, CallToolResult, Tool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from mcp_types import Tool
 
-from boxwright.errors import BadInput, CallerMustHandle
+from boxwright.errors import ToolsUnreachable
 from boxwright.jsontypes import digest
 from boxwright.models import ToolDefinition
-from boxwright_student.toolset import ToolOutcome
+from boxwright_student.servers.connection import Connection
+from boxwright_student.servers.entries import ServerEntry, box_server, read_mcp_json
+from boxwright_student.servers.errors import CallLost
+from boxwright_student.servers.names import shown_names
+from boxwright_student.servers.results import bounded, output_schema, read_result
+from boxwright_student.toolset import ToolOutcome, unknown_tool
 
-START_SECONDS = 60.0
-"""How long a server may take to start and list its tools."""
-CALL_SECONDS = 660.0
-"""A little more than the longest limit a box may have."""
+__all__ = ["McpTools", "ServerEntry", "ToolsUnreachable", "box_server", "connect", "read_mcp_json"]
 
-
-class ServerEntry(BaseModel):
-    """One server of an `mcp.json`: a command over stdio, or an address over HTTP."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    command: str | None = None
-    args: list[str] = Field(default_factory=list)
-    env: dict[str, str] | None = None
-    cwd: str | None = None
-    url: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
-
-
-def box_server(*arguments: str) -> ServerEntry:
-    """Return the entry of our own box server, with the settings of this process."""
-    environment = {key: value for key, value in os.environ.items() if key.startswith("BOXWRIGHT_")}
-    return ServerEntry(
-        command=sys.executable, args=["-P", "-m", "boxwright_server", "--stdio", *arguments], env=environment
-    )
-
-
-def read_mcp_json(path: Path) -> dict[str, ServerEntry]:
-    """Return the servers of an `mcp.json`, as Claude Desktop and others write it.
-
-    Raises:
-        BadInput: It cannot be read, or names no server that can be started or reached.
-    """
-    try:
-        servers = json.loads(path.read_text(encoding="utf-8"))["mcpServers"]
-        entries = {name: ServerEntry.model_validate(entry) for name, entry in servers.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise BadInput(
-            f"{path} is no mcp.json ({type(error).__name__}: {error}); "
-            'it holds {"mcpServers": {"name": {"command": …} or {"url": …}}}'
-        ) from error
-    for name, entry in entries.items():
-        if (entry.command is None) == (entry.url is None):
-            raise BadInput(f"{path}: server {name!r} needs either a command or a url")
-    return entries
+_LONGEST_ERROR = 2000
 
 
 class McpTools:
-    """The tools of connected servers. A name that two servers give gets the server's name in front."""
+    """The tools of connected servers, under names that are unique and that every model's API takes."""
 
-    def __init__(
-        self, clients: dict[str, Client], definitions: dict[str, tuple[str, ToolDefinition]], digest: str
-    ) -> None:
-        self._clients, self._definitions = clients, definitions
-        self.digest = digest
+    def __init__(self, servers: dict[str, ServerEntry]) -> None:
+        self._connections = {name: Connection(name, entry, self._changed) for name, entry in servers.items()}
+        self._tools: dict[str, tuple[Connection, Tool]] = {}
+        self._definitions: list[ToolDefinition] = []
+        self._news: list[str] = []
+        self.digest = ""
         """Over the tools as their servers list them, releases and all."""
+
+    async def open(self) -> None:
+        """Start or reach all servers at once.
+
+        Raises:
+            ToolsUnreachable: One or more cannot be, or there is no tool at all.
+        """
+        opened = [connection.open() for connection in self._connections.values()]
+        failed = [error for error in await asyncio.gather(*opened, return_exceptions=True) if error is not None]
+        if failed:
+            unexpected = [error for error in failed if not isinstance(error, ToolsUnreachable)]
+            raise unexpected[0] if unexpected else ToolsUnreachable("\n".join(map(str, failed)))
+        self._arrange()
+        if not self._tools:
+            raise ToolsUnreachable(f"the MCP servers list no tool: {', '.join(self._connections)}; see what they log")
+
+    async def close(self) -> None:
+        """Let all servers go."""
+        await asyncio.gather(*(connection.close() for connection in self._connections.values()))
 
     @property
     def definitions(self) -> Sequence[ToolDefinition]:
-        """See `Toolset.definitions`."""
-        return [
-            definition if shown == definition.name else definition.model_copy(update={"name": shown})
-            for shown, (_, definition) in self._definitions.items()
-        ]
+        """See `Toolset.definitions`; they change when a server says that its tools have."""
+        return self._definitions
+
+    def read_only(self, name: str) -> bool:
+        """See `Toolset.read_only`."""
+        if name not in self._tools:
+            return False
+        connection, tool = self._tools[name]
+        return connection.entry.trusted and tool.annotations is not None and tool.annotations.read_only_hint is True
+
+    def news(self) -> list[str]:
+        """Return, once, what changed among the tools since this was last asked."""
+        told, self._news = self._news, []
+        return told
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """See `Toolset.call`."""
-        server, definition = self._definitions[name]
+        if name not in self._tools:
+            return unknown_tool(name, list(self._tools))
+        connection, tool = self._tools[name]
         try:
-            result = await self._clients[server].call_tool(definition.name, arguments)
-        except (httpx2.HTTPError, OSError) as error:
-            raise CallerMustHandle(f"the MCP server {server!r} is gone: {error or type(error).__name__}") from error
-        except (MCPError, RuntimeError) as error:  # RuntimeError: a result that breaks the tool's own schema
-            if isinstance(error, MCPError) and error.code == CONNECTION_CLOSED:
-                raise CallerMustHandle(f"the MCP server {server!r} is gone: {error}") from error
-            return ToolOutcome(f"the server refused the call: {error}", failed=True)
-        return ToolOutcome(_text(result), failed=bool(result.is_error))
+            outcome = read_result(await connection.call(tool, arguments), tool)
+        except CallLost:
+            outcome = _failed("the server ended during the call; it may or may not have been done")
+        except MCPError as error:
+            outcome = _failed(f"the server refused the call: {error}")
+        except (RuntimeError, ValueError) as error:
+            outcome = _failed(f"the tool's result breaks its own schema: {error}")
+        await connection.settled()
+        return outcome
+
+    def _changed(self, connection: Connection) -> None:
+        before = {tool.name: tool for at, tool in self._tools.values() if at is connection}
+        after = {tool.name: tool for tool in connection.tools}
+        changes = {
+            "new": after.keys() - before.keys(),
+            "gone": before.keys() - after.keys(),
+            "changed": {name for name in after.keys() & before.keys() if after[name] != before[name]},
+        }
+        told = "; ".join(f"{kind}: {', '.join(sorted(names))}" for kind, names in changes.items() if names)
+        if told:
+            self._news.append(f"the tools of {connection.name!r} have changed; {told}")
+        self._arrange()
+
+    def _arrange(self) -> None:
+        listed = {
+            name: {tool.name: tool for tool in connection.tools} for name, connection in self._connections.items()
+        }
+        names = shown_names({server: list(tools) for server, tools in listed.items()})
+        self._tools = {
+            shown: (self._connections[server], listed[server][name]) for shown, (server, name) in names.items()
+        }
+        self._definitions = [_definition(shown, tool) for shown, (_, tool) in self._tools.items()]
+        self.digest = digest(
+            [
+                [shown, tool.description, tool.input_schema, (tool.meta or {}).get("boxwright")]
+                for shown, (_, tool) in self._tools.items()
+            ]
+        )
 
 
 @asynccontextmanager
@@ -109,71 +123,24 @@ async def connect(servers: dict[str, ServerEntry]) -> AsyncIterator[McpTools]:
     """Connect to the servers, list their tools, and disconnect when the context ends.
 
     Raises:
-        CallerMustHandle: A server cannot be started or reached.
+        ToolsUnreachable: A server cannot be started or reached, or none lists a tool.
     """
+    tools = McpTools(servers)
     try:
-        async with AsyncExitStack() as stack:
-            clients: dict[str, Client] = {}
-            definitions: dict[str, tuple[str, ToolDefinition]] = {}
-            identity: list[object] = []
-            for name, entry in servers.items():
-                clients[name], listed = await _enter(stack, name, entry)
-                for tool in listed:
-                    shown = tool.name if tool.name not in definitions else f"{name}__{tool.name}"
-                    definitions[shown] = (name, _definition(tool))
-                    identity.append([shown, tool.description, tool.input_schema, (tool.meta or {}).get("boxwright")])
-            if not definitions:
-                raise CallerMustHandle(f"the MCP servers list no tool: {', '.join(servers)}; see what they log")
-            yield McpTools(clients, definitions, digest(identity))
-    except ExceptionGroup as group:  # the clients' task groups wrap whatever is raised while they are open
-        error = _root(group)
-        raise (error if isinstance(error, Exception) else group) from group
+        await tools.open()
+        yield tools
+    finally:
+        await tools.close()
 
 
-async def _enter(stack: AsyncExitStack, name: str, entry: ServerEntry) -> tuple[Client, list[Tool]]:
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            client = await stack.enter_async_context(_client(entry))
-            return client, await _list_all(client)
-    except (OSError, MCPError, ExceptionGroup) as error:
-        what = entry.url or " ".join([str(entry.command), *entry.args])
-        why = _root(error)
-        said = f"no answer within {START_SECONDS:g} seconds" if isinstance(why, TimeoutError) else why
-        raise CallerMustHandle(f"cannot reach the MCP server {name!r} ({what}): {said}") from error
+def _failed(text: str) -> ToolOutcome:
+    return ToolOutcome(bounded(text, _LONGEST_ERROR), failed=True)
 
 
-def _client(entry: ServerEntry) -> Client:
-    if entry.url is not None:
-        http = create_mcp_http_client(headers=entry.headers)
-        return Client(streamable_http_client(entry.url, http_client=http), read_timeout_seconds=CALL_SECONDS)
-    assert entry.command is not None
-    parameters = StdioServerParameters(command=entry.command, args=entry.args, env=entry.env, cwd=entry.cwd)
-    return Client(parameters, read_timeout_seconds=CALL_SECONDS)
-
-
-async def _list_all(client: Client) -> list[Tool]:
-    found: list[Tool] = []
-    cursor: str | None = None
-    while True:
-        page = await client.list_tools(cursor=cursor)
-        found += page.tools
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def _text(result: CallToolResult) -> str:
-    texts = [block.text for block in result.content if block.type == "text"]
-    if texts:
-        return "\n".join(texts)
-    return json.dumps(result.structured_content) if result.structured_content else "(no text)"
-
-
-def _definition(tool: Tool) -> ToolDefinition:
-    return ToolDefinition(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
-
-
-def _root(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _definition(shown: str, tool: Tool) -> ToolDefinition:
+    return ToolDefinition(
+        name=shown,
+        description=tool.description or "",
+        parameters=tool.input_schema,
+        output_schema=output_schema(tool),
+    )

@@ -12,10 +12,13 @@ from boxwright.models import ToolDefinition
 
 @dataclass(frozen=True)
 class ToolOutcome:
-    """What came of a tool call, as text for the model."""
+    """What came of a tool call."""
 
     text: str
+    """The result as the model reads it."""
     failed: bool = False
+    value: Any = None
+    """The structured result, where the tool gave one."""
 
 
 class Toolset(Protocol):
@@ -28,6 +31,12 @@ class Toolset(Protocol):
     @property
     def digest(self) -> str:
         """What tells these tools from others: attempts with another toolset are other attempts."""
+
+    def news(self) -> list[str]:
+        """Return what changed among the tools since this was last asked, a line each."""
+
+    def read_only(self, name: str) -> bool:
+        """Whether a server that the user trusts says of this tool that calling it changes nothing."""
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """Call a tool. What the model can mend comes back as a failed outcome, not as an exception.
@@ -42,6 +51,14 @@ class NoTools:
 
     definitions: Sequence[ToolDefinition] = ()
     digest = ""
+
+    def news(self) -> list[str]:
+        """Nothing changes."""
+        return []
+
+    def read_only(self, name: str) -> bool:
+        """There is none."""
+        return False
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """Refuse: there is nothing to call."""

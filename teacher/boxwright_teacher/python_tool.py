@@ -75,6 +75,14 @@ class SandboxPython:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
+    def news(self) -> list[str]:
+        """See `Toolset.news`."""
+        return []
+
+    def read_only(self, name: str) -> bool:
+        """See `Toolset.read_only`: a run leaves nothing behind."""
+        return True
+
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         """See `Toolset.call`."""
         code = arguments.get("code")

@@ -11,7 +11,7 @@ import pytest
 from boxwright.errors import BadInput
 from boxwright.models import Usage
 from boxwright.sandbox.bubblewrap import Bubblewrap
-from boxwright.traces import Trajectory
+from boxwright.traces import TraceStore, Trajectory
 from boxwright_compare.arms import ArmResult
 from boxwright_compare.paired import compare_pair, mcnemar, wilson
 from boxwright_compare.report import verdict, write_report
@@ -94,7 +94,7 @@ def test_compare_runs_a_suite_with_both_arms_and_a_second_run_finds_it_done(
     for _ in range(2):
         done = boxwright(*arguments, "--box", "game_of_24")
         assert "only 'boxes' 4" in done.stdout, done.stderr
-    assert len((tmp_path / "out" / "boxes.jsonl").read_text().splitlines()) == 4
+    assert len(TraceStore(tmp_path / "out" / "boxes.jsonl").read()) == 4
 
 
 async def test_the_committed_recording_is_what_the_hand_written_completions_give(

@@ -14,6 +14,8 @@ from boxwright import __version__
 from boxwright.errors import BoxwrightError
 
 GROUP = "boxwright.commands"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 class Commands(click.Group):
@@ -39,6 +41,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BoxwrightError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
         except PermissionError as error:
             raise click.ClickException(
                 f"no permission for {error.filename!r}; use a file or folder of yours"

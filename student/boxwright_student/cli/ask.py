@@ -2,52 +2,54 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from boxwright.models import Message, load_model
+from boxwright.models import load_model
 from boxwright.settings import Settings
-from boxwright.terminal import notes, run_async
 from boxwright.traces import TraceStore, Trajectory
-from boxwright_student.agent import Agent, Bounds
-from boxwright_student.mcp_tools import box_server, connect, read_mcp_json
-from boxwright_student.toolset import NoTools
+from boxwright_student.cli.consent import Consent
+from boxwright_student.cli.exits import check_answered, run_command
+from boxwright_student.cli.options import AgentOptions, agent_options
+from boxwright_student.cli.screen import Screen
 
 
 @click.command()
 @click.argument("question")
-@click.option("--model", help="The model, such as ollama/llama3.1:8b (default: BOXWRIGHT_STUDENT).")
-@click.option("--mcp", type=click.Path(path_type=Path), help="An mcp.json; without it, our box server is started.")
-@click.option("--bare", is_flag=True, help="Without any tool.")
-@click.option("--steps", default=8, show_default=True, type=click.IntRange(1, 100))
-@click.option("--json", "as_json", is_flag=True, help="Print the whole trajectory as JSON.")
-def ask(question: str, model: str | None, mcp: Path | None, bare: bool, steps: int, as_json: bool) -> None:
-    """Ask the student QUESTION. Calls and results go to stderr, the answer to stdout."""
-    settings = Settings()
-    student = load_model(model or settings.student, settings)
-    out = notes()
+@agent_options
+@click.option("--yes", is_flag=True, help="Call tools that may change something without asking.")
+@click.option("--thinking", is_flag=True, help="Show the model's thinking.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole trajectory as JSON, and nothing else.")
+def ask(question: str, options: AgentOptions, yes: bool, thinking: bool, as_json: bool) -> None:
+    """Ask the student QUESTION. The answer goes to stdout; plan, calls and results to stderr.
 
-    def show(message: Message) -> None:
-        for call in message.tool_calls:
-            out.print(f"→ {call.name}({', '.join(f'{k}={v!r}' for k, v in call.arguments.items())})", markup=False)
-        if message.role == "tool":
-            out.print(f"← {message.content}", markup=False, style="dim")
+    The exit status is 0 with an answer, 3 without one within the bounds, 4 if the model and 5 if the tools cannot be
+    reached, 130 after Ctrl-C, 2 for wrong usage, and 1 for any other error.
+    """
+    settings = Settings()
+    model = load_model(options.uri(settings), settings)
+    store = TraceStore(settings.home / "trajectories" / "ask.jsonl")
+    screen = Screen(thinking=thinking, stream=False if as_json else None)
+    kept: list[Trajectory] = []
 
     async def go() -> Trajectory:
-        if bare:
-            return await Agent(student, NoTools(), bounds=Bounds(steps=steps)).run(question, on_message=show)
-        servers = read_mcp_json(mcp) if mcp else {"boxwright": box_server()}
-        async with connect(servers) as tools:
-            return await Agent(student, tools, bounds=Bounds(steps=steps)).run(question, on_message=show)
+        async with options.tools(settings) as tools:
+            agent = options.agent(model, tools, None if yes else Consent(screen))
+            attempt = agent.start(question, on_event=screen)
+            try:
+                return await attempt.finish()
+            finally:
+                kept.append(attempt.trajectory())
+                store.append(kept[0])
 
-    if student.label:
-        out.print(f"[{student.label}]", markup=False, style="yellow")
-    trajectory = run_async(go())
-    TraceStore(settings.home / "trajectories" / "ask.jsonl").append(trajectory)
-    if as_json:
-        click.echo(trajectory.model_dump_json(exclude_defaults=True))
-    elif trajectory.answer is not None:
-        click.echo(trajectory.answer)
-    if trajectory.answer is None:
-        raise click.ClickException(f"no answer: {trajectory.ended}, {trajectory.note}")
+    if model.label:
+        screen.note(f"[{model.label}]", fg="yellow")
+    try:
+        trajectory = run_command(
+            go(), lambda: f"stopped; {f'{store.path} has it so far' if kept else 'nothing was asked'}"
+        )
+    finally:
+        if as_json and kept:
+            click.echo(kept[0].model_dump_json(exclude_defaults=True))
+    if trajectory.answer is not None and not as_json:
+        screen.answer(trajectory.answer)
+    check_answered(trajectory)

@@ -2,76 +2,125 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
-from rich.progress import Progress
 
 from boxwright.jsontypes import digest
 from boxwright.models import Budgeted, load_model
+from boxwright.models.base import Usage
 from boxwright.settings import Settings
 from boxwright.tasks import Split, load_suite, split_tasks
 from boxwright.tasks.task import SPLITS
-from boxwright.terminal import notes, run_async, screen
+from boxwright.terminal import notes
 from boxwright.traces import TraceStore, Trajectory
-from boxwright_student.agent import Agent, Bounds
-from boxwright_student.mcp_tools import box_server, connect, read_mcp_json
+from boxwright.visible import visible
+from boxwright_student.cli.consent import refuse
+from boxwright_student.cli.exits import run_command
+from boxwright_student.cli.options import AgentOptions, agent_options
+from boxwright_student.cli.screen import Screen
 from boxwright_student.suite_run import run_tasks
-from boxwright_student.toolset import NoTools
 
 
 @click.command()
 @click.argument("suite")
-@click.option("--model", help="The model (default: BOXWRIGHT_STUDENT).")
+@agent_options
 @click.option("--split", type=click.Choice(SPLITS), default="dev", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many tasks.")
-@click.option("--mcp", type=click.Path(path_type=Path), help="An mcp.json; without it, our box server is started.")
-@click.option("--bare", is_flag=True, help="Without any tool.")
-@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64))
+@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="Attempts at a time.")
+@click.option("--yes", is_flag=True, help="Let tools that may change something be called.")
 @click.option("--out", type=click.Path(path_type=Path), help="The trajectories' file; a second run goes on with it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def run(
     suite: str,
-    model: str | None,
+    options: AgentOptions,
     split: str,
     limit: int | None,
-    mcp: Path | None,
-    bare: bool,
     concurrency: int,
+    yes: bool,
     out: Path | None,
+    as_json: bool,
 ) -> None:
     """Run the student over SUITE, a name or a tasks.jsonl, and print how many answers are right."""
     settings = Settings()
-    student = load_model(model or settings.student, settings)
+    model = load_model(options.uri(settings), settings)
     loaded = load_suite(suite)
     tasks = split_tasks(loaded, cast(Split, split), limit)
-    arm = digest([student.uri, bare, str(mcp)])[7:15]
+    arm = digest([model.uri, options.bare, str(options.mcp), options.code, options.plan, options.samples])[7:15]
     store = TraceStore(out or settings.home / "trajectories" / f"{loaded.name}-{split}-{arm}.jsonl")
-    budgeted = Budgeted(student, dollars=settings.budget_usd, tokens=settings.budget_tokens)
+    budgeted = Budgeted(model, dollars=settings.budget_usd, tokens=settings.budget_tokens)
+    tally = _Tally(f"{loaded.name} {split}", len(tasks))
 
-    async def go(progress: Progress) -> list[Trajectory]:
-        bar = progress.add_task(f"{loaded.name} {split}", total=len(tasks))
-        options = {"concurrency": concurrency, "on_done": lambda _: progress.advance(bar)}
-        if bare:
-            return await run_tasks(Agent(budgeted, NoTools()), tasks, loaded.name, store, **options)  # type: ignore[arg-type]
-        async with connect(read_mcp_json(mcp) if mcp else {"boxwright": box_server()}) as tools:
-            return await run_tasks(Agent(budgeted, tools, bounds=Bounds()), tasks, loaded.name, store, **options)  # type: ignore[arg-type]
+    async def go() -> list[Trajectory]:
+        async with options.tools(settings) as tools:
+            agent = options.agent(budgeted, tools, None if yes else refuse(Screen()))
+            return await run_tasks(agent, tasks, loaded.name, store, concurrency=concurrency, on_done=tally.add)
 
-    with Progress(console=notes()) as progress:
-        trajectories = run_async(go(progress))
-    _report(trajectories, student.uri, student.label, store)
+    with tally:
+        trajectories = run_command(
+            go(), lambda: f"stopped; {tally.done} of {len(tasks)} tasks are in {store.path}: the same command goes on"
+        )
+    figures = {"model": model.uri, "label": model.label, "suite": loaded.name, "split": split} | _figures(trajectories)
+    if as_json:
+        click.echo(json.dumps(figures | {"written_to": str(store.path)}))
+    else:
+        _report(figures, trajectories, store)
 
 
-def _report(trajectories: list[Trajectory], uri: str, label: str, store: TraceStore) -> None:
-    right = sum(bool(one.right) for one in trajectories)
-    called = sum(one.calls > 0 for one in trajectories)
-    tokens = sum(one.usage.tokens for one in trajectories)
-    out = screen()
-    out.print(f"model      {uri}" + (f"  ({label})" if label else ""))
-    out.print(f"right      {right} of {len(trajectories)}")
-    out.print(f"used tools {called} of {len(trajectories)}")
-    out.print(f"tokens     {tokens}")
-    out.print(f"written to {store.path}")
-    wrong = [one for one in trajectories if not one.right]
-    for one in wrong[:5]:
-        out.print(f"  wrong: {one.task}: {one.note or one.reason}", markup=False)
+class _Tally:
+    """The progress of a run: tasks done, how many of them right, tokens, and how fast it goes."""
+
+    def __init__(self, what: str, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[told]}"), console=notes())
+        self._bar = self._progress.add_task(what, total=total, told="")
+        self._started = time.monotonic()
+        self.done = self._right = 0
+        self._usage = Usage()
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Count a trajectory, of this run or an earlier one."""
+        self.done += 1
+        self._right += bool(trajectory.right)
+        self._usage = self._usage + trajectory.usage
+        minutes = (time.monotonic() - self._started) / 60
+        rate = f", {self.done / minutes:.0f} tasks a minute" if minutes > 0 else ""
+        told = f"{self._right} right, {self._usage.tokens} tokens{rate}"
+        self._progress.update(self._bar, completed=self.done, told=told)
+
+
+def _figures(trajectories: list[Trajectory]) -> dict[str, Any]:
+    usage = sum((one.usage for one in trajectories), Usage())
+    return {
+        "tasks": len(trajectories),
+        "right": sum(bool(one.right) for one in trajectories),
+        "used_tools": sum(one.calls > 0 for one in trajectories),
+        "tokens": usage.tokens,
+        "model_seconds": round(usage.seconds, 3),
+        "dollars": round(usage.dollars, 6),
+        "ended": {
+            end: sum(one.ended == end for one in trajectories) for end in sorted({o.ended for o in trajectories})
+        },
+    }
+
+
+def _report(figures: dict[str, Any], trajectories: list[Trajectory], store: TraceStore) -> None:
+    total = figures["tasks"]
+    click.echo(f"model      {figures['model']}" + (f"  ({figures['label']})" if figures["label"] else ""))
+    click.echo(f"right      {figures['right']} of {total}")
+    click.echo(f"used tools {figures['used_tools']} of {total}")
+    click.echo(f"tokens     {figures['tokens']}")
+    click.echo(f"written to {store.path}")
+    for one in [one for one in trajectories if not one.right][:5]:
+        click.echo(f"  wrong: {one.task}: {visible(one.note or one.reason)}")

@@ -1,0 +1,71 @@
+"""Finding the code in what a model wrote, in the forms that small models and their training sets use."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Collection
+
+from boxwright_student.code.names import FINAL
+
+_LABELS = {"python", "py", "python3", "tool_code"}
+_FENCE = re.compile(
+    r"^[ \t]*```[ \t]*(?P<label>[\w+-]*)[ \t]*(?:\n(?P<code>.*?)(?:```|\Z)|(?P<inline>[^\n`]+)```)",
+    re.DOTALL | re.MULTILINE,
+)
+_TAG = re.compile(r"<(?P<tag>code|tool_code)>(.*?)(?:</(?P=tag)>|\Z)", re.DOTALL)
+_HEAD = re.compile(r"^[ \t*#]*Code:[ \t*]*\n?(.*?)(?=^[ \t*#]*(?:Thought|Observation):|\Z)", re.DOTALL | re.MULTILINE)
+_END = re.compile(r"</?end_code>|<end_action>")
+_IMAGINED = re.compile(r"^[ \t*#]*(?:Observation|Observations|Execution logs|Output)[ \t*]*:", re.MULTILINE)
+_ANSWER_HEAD = re.compile(r"\A\s*(?:(?:Thought|Answer|Final answer)\s*:\s*)+", re.IGNORECASE)
+
+
+def read_code(text: str, names: Collection[str] = ()) -> str:
+    """Return the code that a model wrote, empty where it wrote none: then the text is an answer.
+
+    Read are blocks fenced as python, py or tool_code, `<code>` tags, and `Code:` heads, closed or broken off; several
+    are joined in order. What follows an observation that the model made up is dropped. A text that is nothing but a
+    call of a known function is code too.
+
+    Args:
+        text: What the model wrote.
+        names: The functions that code can call, beside `final_answer`.
+    """
+    text = _before_imagined(text)
+    blocks = _fenced(text) or [match[2] for match in _TAG.finditer(text)] or _headed(text) or _bare(text, names)
+    code = "\n".join(textwrap.dedent(_END.split(block)[0]).strip("\n") for block in blocks)
+    return code.strip("\n") if code.strip() else ""
+
+
+def answer_of(text: str) -> str:
+    """Return what a text without code answers, without the heads that models put before it."""
+    return _ANSWER_HEAD.sub("", _END.sub("", text)).strip()
+
+
+def _before_imagined(text: str) -> str:
+    """Cut the text at the first observation that comes after code: only the model can have written it."""
+    for match in _IMAGINED.finditer(text):
+        before = text[: match.start()]
+        fences = len(re.findall(r"^[ \t]*```", before, re.MULTILINE))
+        if (fences and fences % 2 == 0) or "</code>" in before or _END.search(before):
+            return before
+    return text
+
+
+def _fenced(text: str) -> list[str]:
+    found = [(match["label"].lower(), match["code"] or match["inline"] or "") for match in _FENCE.finditer(text)]
+    labelled = [code for label, code in found if label in _LABELS]
+    return labelled or [code for label, code in found if not label and _looks_like_code(code)]
+
+
+def _headed(text: str) -> list[str]:
+    return [match[1] for match in _HEAD.finditer(text) if _looks_like_code(match[1])]
+
+
+def _bare(text: str, names: Collection[str]) -> list[str]:
+    calls = "|".join(map(re.escape, [FINAL, *names]))
+    return [text.strip()] if re.match(rf"\s*(?:print\(|\w+\s*=\s*)?(?:{calls})\(.*\)\s*\Z", text, re.DOTALL) else []
+
+
+def _looks_like_code(text: str) -> bool:
+    return re.search(r"^\s*(?:import |from |for |def |if |[\w.]+\s*=[^=]|[\w.]+\()", text, re.MULTILINE) is not None

@@ -1,0 +1,1 @@
+"""MCP servers as the student reaches them: their entries, connections, tool names and results."""
