@@ -16,8 +16,9 @@ demo: $(STAMP)  ## The whole chain once: mine, publish, serve, answer, compare; 
 test: $(STAMP)  ## The core tests: under five minutes, no torch
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not extended"
 
-test-all: $(STAMP)  ## All tests, those of extras and services too (`make interop` and tools/docker.sh install what they need)
+test-all: $(STAMP)  ## All tests, those of extras and services too (tools/ and `make interop` install what they need)
 	@sh tools/docker.sh
+	@sh tools/training.sh $(BIN)/python || echo "torch could not be installed: the tests of training are skipped"
 	$(BIN)/python -m pytest -q
 
 $(STAMP): pyproject.toml requirements/dev.txt tools/sandbox.sh
@@ -56,12 +57,15 @@ hostile: $(STAMP)  ## What each hostile box got, in each sandbox
 recording: $(STAMP)  ## Make the demo's recording and the trusted digests anew from the hand-written completions
 	$(BIN)/python tests/support/demo_recording.py
 
+# torch's CPU build has other hashes than the one for GPUs, and for Linux it brings the latter's libraries; so it is in no file
+# here, and what is beside it is resolved for another system, where it has none of them.
 LOCK = uv pip compile --universal --generate-hashes --no-header --no-annotate --quiet
 pins:  ## Resolve requirements/ anew: for development, and for each image (needs uv)
 	$(LOCK) pyproject.toml --extra all --group dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --extra telemetry --constraint requirements/dev.txt --output-file requirements/server.txt
 	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/student.txt
 	$(LOCK) pyproject.toml --extra teacher --constraint requirements/dev.txt --output-file requirements/teacher.txt
+	$(subst --universal,--python-platform aarch64-apple-darwin --python-version 3.11,$(LOCK)) pyproject.toml --extra train --constraint requirements/dev.txt --no-emit-package torch --output-file requirements/train.txt
 	echo hatchling | $(LOCK) - --constraint requirements/dev.txt --output-file requirements/build.txt
 
 clean:  ## Remove what the two commands made

@@ -41,6 +41,12 @@ def test_a_command_of_the_readme_runs_as_written(line: str, sandbox: Bubblewrap,
     assert done.returncode == 0, done.stderr
 
 
+def test_the_readmes_python_runs_as_written(sandbox: Bubblewrap, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=100, cwd=tmp_path)
+    assert done.stdout == "(4 - 10) * (9 - 13)\n", done.stderr
+
+
 def test_every_command_the_readme_names_exists() -> None:
     from importlib.metadata import entry_points
 

@@ -10,15 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boxwright_student.agent import Agent, Bounds
-    from boxwright_student.mcp_tools import McpTools, connect
+    from boxwright_student.mcp_tools import McpTools, ServerEntry, box_server, connect, read_mcp_json
     from boxwright_student.toolset import NoTools, ToolOutcome, Toolset
 
-__all__ = ["Agent", "Bounds", "McpTools", "NoTools", "ToolOutcome", "Toolset", "connect"]
+__all__ = [
+    "Agent",
+    "Bounds",
+    "McpTools",
+    "NoTools",
+    "ServerEntry",
+    "ToolOutcome",
+    "Toolset",
+    "box_server",
+    "connect",
+    "read_mcp_json",
+]
 
-_MODULES = {"Agent": "agent", "Bounds": "agent", "McpTools": "mcp_tools", "connect": "mcp_tools"}
+_MODULES = {
+    "agent": ("Agent", "Bounds"),
+    "mcp_tools": ("McpTools", "ServerEntry", "box_server", "connect", "read_mcp_json"),
+    "toolset": ("NoTools", "ToolOutcome", "Toolset"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'toolset')}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
