@@ -17,13 +17,14 @@ pytest.importorskip("safetensors", reason="safetensors is not installed: install
 
 from boxwright_training.pocket.chat import SPEAK, TEMPLATE, render, text_of  # noqa: E402
 from boxwright_training.pocket.decode import generate  # noqa: E402
-from boxwright_training.pocket.evaluate import Said, read, report, right, turns  # noqa: E402
+from boxwright_training.pocket.evaluate import report  # noqa: E402
 from boxwright_training.pocket.feed import Batch, Feed, Plan, batches, encoder  # noqa: E402
 from boxwright_training.pocket.model import Pocket, Shape  # noqa: E402
 from boxwright_training.pocket.muon import orthogonal  # noqa: E402
 from boxwright_training.pocket.pretrain import main as pretrain  # noqa: E402
 from boxwright_training.pocket.tokenizer import CONTROL, MARKS, load_tokenizer  # noqa: E402
 from boxwright_training.pocket.trainer import Run, Tally, Trainer, losses  # noqa: E402
+from boxwright_training.pocket.turns import Said, read, right, turns  # noqa: E402
 from boxwright_training.pocket.weights import export, load  # noqa: E402
 
 SCHEMA: dict[str, Any] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import importlib.util
+import os
 import secrets
 import subprocess
 import sys
@@ -86,6 +87,8 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            # Threads that wait in a loop take the cores from one another on a machine with few of them.
+            env={"OMP_WAIT_POLICY": "passive", **os.environ},
             start_new_session=True,  # the terminal's Ctrl-C is for this process, which then ends the child
         )
         assert self.process.stdin and self.process.stdout

@@ -1,5 +1,7 @@
 """`python -m boxwright_training.pocket.evaluate`: how often a pocket student says exactly what it should.
 
+A folder of weights is asked through our own network, free of any grammar; a GGUF file as it is shipped, in llama.cpp,
+with calls held to the schemas (`--free` lifts that) and `--bias` added to the logit of `<tool_call>`.
 Every assistant message of an episode is asked for, given the right messages before it. Calls are compared by name and
 arguments as JSON values, texts exactly; an abstention is right when no call is made and it begins as all of them do.
 """
@@ -11,91 +13,13 @@ import json
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from boxwright_training.pocket.llama import free_student, gguf_student, serve
 from boxwright_training.pocket.paths import existing
-
-ABSTAINS = "No tool here can"
-"""How every abstention of the generator begins."""
-MOST = 256
-"""Tokens that an answer may take."""
-
-Ask = Callable[[list["Turn"]], list["Said"]]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a student said: its calls as (name, arguments), and its text."""
-
-    calls: tuple[tuple[str, Any], ...]
-    text: str
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One message that the student has to give."""
-
-    tools: list[dict[str, Any]]
-    messages: list[dict[str, Any]]
-    """All before it."""
-    gold: dict[str, Any]
-    kind: str
-    """The episode's kind, and where a call came before it, `:after`, or `:answer` where a text is due."""
-    abstains: bool
-
-
-def turns(tools: list[dict[str, Any]], messages: list[dict[str, Any]], kind: str) -> list[Turn]:
-    """Give a turn for each assistant message of an episode."""
-    found = []
-    for place, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        text = message.get("content") or ""
-        later = any(m["role"] == "tool" for m in messages[:place])
-        calls = bool(message.get("tool_calls"))
-        where = (":after" if later else "") if calls else ":answer" if later else ""
-        abstains = not calls and text.startswith(ABSTAINS)
-        found.append(Turn(tools, messages[:place], message, kind + where, abstains))
-    return found
-
-
-def read(text: str) -> Said:
-    """Read what a student wrote; a call that cannot be read stays text, and is wrong."""
-    words, calls = [], []
-    for number, part in enumerate(text.split("<tool_call>")):
-        told, closed, rest = part.partition("</tool_call>") if number else ("", "", part)
-        try:
-            call = json.loads(told) if closed else None
-            calls += [(call["name"], call["arguments"])] if call else []
-        except (ValueError, KeyError, TypeError):
-            rest = "<tool_call>" + part
-        words.append(rest.strip() if closed or not number else "<tool_call>" + part)
-    return Said(tuple(calls), "\n".join(word for word in words if word))
-
-
-def right(said: Said, turn: Turn) -> bool:
-    """Judge what was said against the gold message."""
-    gold = [(call["function"]["name"], call["function"]["arguments"]) for call in turn.gold.get("tool_calls") or ()]
-    if turn.abstains:
-        return not said.calls and said.text.startswith(ABSTAINS)
-    same_calls = sorted(map(_canonical, said.calls)) == sorted(map(_canonical, gold))
-    return same_calls and said.text == (turn.gold.get("content") or "")
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """Make equal JSON numbers equal texts: 5.0 is 5, and true stays apart from 1."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+from boxwright_training.pocket.turns import MOST, Ask, Said, Turn, read, refuses, right, turns
 
 
 def report(asked: Iterable[tuple[Turn, Said]]) -> dict[str, Any]:
@@ -113,7 +37,7 @@ def report(asked: Iterable[tuple[Turn, Said]]) -> dict[str, Any]:
         ):
             counts[name][0] += good
             counts[name][1] += 1
-        refused = not said.calls and said.text.startswith(ABSTAINS)
+        refused = refuses(said)
         abstained += refused and turn.abstains
         wrongly += refused and not turn.abstains
         missed += turn.abstains and not refused
@@ -149,41 +73,6 @@ def torch_student(folder: Path, device: str) -> Ask:
     return ask
 
 
-def gguf_student(file: Path) -> Ask:
-    """Ask a GGUF file, through llama.cpp and its own chat template and parser."""
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(file)
-    parameters.n_ctx, parameters.n_parallel, parameters.verbosity = 4096, 1, -1
-    server = xllamacpp.Server(parameters)
-
-    def ask(wanted: list[Turn]) -> list[Said]:
-        return [_said(server.handle_chat_completions(_request(turn))) for turn in wanted]
-
-    return ask
-
-
-def _request(turn: Turn) -> dict[str, Any]:
-    messages = json.loads(json.dumps(turn.messages))
-    for call in (call for message in messages for call in message.get("tool_calls") or ()):
-        call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
-    return {"messages": messages, "tools": turn.tools, "temperature": 0, "max_tokens": MOST}
-
-
-def _said(reply: dict[str, Any]) -> Said:
-    if "choices" not in reply:
-        return Said((), json.dumps(reply))
-    message = reply["choices"][0]["message"]
-    calls = []
-    for call in message.get("tool_calls") or ():
-        try:
-            calls.append((call["function"]["name"], json.loads(call["function"]["arguments"])))
-        except ValueError:
-            calls.append((call["function"]["name"], call["function"]["arguments"]))
-    return Said(tuple(calls), (message.get("content") or "").strip())
-
-
 def cell(lexicon: Path, tools: int, episodes: int, seed: int) -> list[Turn]:
     """Make the turns of episodes of the test split with so many tools."""
     from boxwright_training.pocket.episodes import Generator
@@ -203,9 +92,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tools", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"), help="where a folder of weights runs")
+    parser.add_argument("--threads", type=int, default=2, help="of llama.cpp; one where the cores are shared")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--bias", type=float, default=0.0, help="of `<tool_call>`, in logits; a GGUF file only")
+    way.add_argument("--free", action="store_true", help="hold calls to no schema; a GGUF file only")
     args = parser.parse_args(arguments)
-    ask = torch_student(args.model, args.device) if args.model.is_dir() else gguf_student(args.model)
+    ask = _student(args)
     args.out.mkdir(parents=True, exist_ok=True)
     reports = {}
     with (args.out / "failures.jsonl").open("w", encoding="utf-8") as failures:
@@ -219,6 +112,13 @@ def main(arguments: list[str] | None = None) -> None:
                     failures.write(json.dumps(_failure(tools, turn, said), ensure_ascii=False) + "\n")
             print(_table(tools, reports[str(tools)]), flush=True)  # noqa: T201
     (args.out / "eval.json").write_text(json.dumps(reports, indent=1), encoding="utf-8")
+
+
+def _student(args: argparse.Namespace) -> Ask:
+    if args.model.is_dir():
+        return torch_student(args.model, args.device)
+    server = serve(args.model, args.threads)
+    return free_student(server) if args.free else gguf_student(server, args.bias)
 
 
 def _failure(tools: int, turn: Turn, said: Said) -> dict[str, Any]:
