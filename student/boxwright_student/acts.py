@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from itertools import chain, count
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from boxwright.jsontypes import canonical
 from boxwright.models import Completion, Message, ToolCall, ToolDefinition
+from boxwright.models.tokens import estimate_tokens
 from boxwright.traces import ActLanguage
+from boxwright_student.conversation import CallIds, sendable
 from boxwright_student.mounted import Mounted
 from boxwright_student.toolset import ToolOutcome
 
 if TYPE_CHECKING:  # none of these is needed before the first completion
     from boxwright_student.calls import Fault
     from boxwright_student.vote import Election, RunCode
+
+Sent: TypeAlias = tuple[Sequence[Message], Sequence[ToolDefinition]]
+"""What a model is sent: messages, and tool definitions beside them."""
+Form: TypeAlias = Callable[[Sequence[Message]], Sent]
+"""Turns a conversation into what the model is sent."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,13 @@ class Acts(AbstractAsyncContextManager["Acts"], Protocol):
     run_code: RunCode | None
     """Runs the code of candidates; None where acts are not code."""
 
-    def request(
-        self, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, constrained: bool
-    ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-        """Return what the model is sent: the conversation and the tools, in the form it takes.
+    def weigh(self, tool: ToolDefinition) -> int:
+        """Return about how many tokens one more tool takes in what the model is sent."""
+
+    def form(self, tools: Sequence[ToolDefinition], *, constrained: bool) -> Form:
+        """Return what turns the conversation into what the model is sent, tools and all.
 
         Args:
-            messages: The conversation.
             tools: The tools that are shown.
             constrained: The answer is going to be constrained to a call's schema, so the tools have to be in the text.
         """
@@ -94,14 +100,14 @@ class ToolCallActs:
     Args:
         tools: The tools of this attempt.
         native: Whether the model's server takes tool definitions.
+        ids: Gives the calls their ids.
     """
 
     language: ActLanguage = "tool-calls"
     run_code: RunCode | None = None
 
-    def __init__(self, tools: Mounted, *, native: bool) -> None:
-        self._tools, self._native = tools, native
-        self._ids: set[str] = set()
+    def __init__(self, tools: Mounted, *, native: bool, ids: CallIds) -> None:
+        self._tools, self._native, self._ids = tools, native, ids
 
     async def __aenter__(self) -> Self:
         return self
@@ -109,15 +115,17 @@ class ToolCallActs:
     async def __aexit__(self, *_: object) -> None:
         """There is nothing to end."""
 
-    def request(
-        self, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, constrained: bool
-    ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-        """See `Acts.request`."""
+    def weigh(self, tool: ToolDefinition) -> int:
+        """See `Acts.weigh`; in the text a definition is the same JSON."""
+        return estimate_tokens((), (tool, tool)) - estimate_tokens((), (tool,))  # without what is said before the first
+
+    def form(self, tools: Sequence[ToolDefinition], *, constrained: bool) -> Form:
+        """See `Acts.form`."""
         if self._native and not constrained:
-            return messages, tools
+            return lambda messages: (sendable(messages), tools)
         from boxwright_student.calls import prompted
 
-        return prompted(messages, tools), ()
+        return lambda messages: (sendable(prompted(messages, tools)), ())
 
     def read(self, completion: Completion, tools: Sequence[ToolDefinition]) -> Turn:
         """See `Acts.read`."""
@@ -130,14 +138,15 @@ class ToolCallActs:
         thinking = reading.thinking
         if not reading.calls and not reading.faults:
             return Turn(Message(role="assistant", content=reading.text, thinking=thinking), answer=reading.text)
-        calls = tuple(call if call.id in native else self._named(call) for call in reading.calls)
         # What the server read as a call has to be answered as one, or it refuses the conversation.
         answered = [fault for fault in reading.faults if fault.id in native]
+        own = native.keys() - {fault.id for fault in answered}
+        calls = tuple(self._kept(call, own) for call in reading.calls)
         written = [fault for fault in reading.faults if fault.id not in native]
         faulty = [native[fault.id] for fault in answered]
         message = Message(
             role="assistant",
-            content=completion.text if written else reading.text,
+            content="\n".join(filter(None, [reading.text, *(fault.written for fault in written)])),
             tool_calls=(*calls, *faulty),
             thinking=thinking,
         )
@@ -146,11 +155,15 @@ class ToolCallActs:
         return Turn(message, calls=calls, corrections=tuple(corrections), notes=reading.repairs)
 
     def _named(self, call: ToolCall) -> ToolCall:
-        """Return a call under an id that no earlier one has: many servers begin anew in every answer."""
-        names = chain([call.id] if call.id else [], (f"call_{number}" for number in count()))
-        name = next(one for one in names if one not in self._ids)
-        self._ids.add(name)
-        return call.model_copy(update={"id": name})
+        """Return a call under an id that no earlier one has."""
+        return call.model_copy(update={"id": self._ids.take(call.id, "call")})
+
+    def _kept(self, call: ToolCall, own: set[str]) -> ToolCall:
+        """Return a call that was read: one of the server's own as it is, one out of the text under an id of its own."""
+        if call.id in own:
+            own.remove(call.id)  # the reader counts the calls in the text, so one of them may be called the same
+            return call
+        return self._named(call)
 
     async def do(self, turn: Turn) -> Done:
         """See `Acts.do`. Calls that change nothing are made at once, others one after the other."""

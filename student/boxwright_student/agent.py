@@ -8,7 +8,7 @@ from boxwright.errors import BadInput
 from boxwright.models import ChatModel, Message
 from boxwright.tasks import Task, score
 from boxwright.traces import ActLanguage, Trajectory
-from boxwright_student.attempt import Attempt, Bounds, Setup
+from boxwright_student.attempt import PLANNING, Attempt, Bounds, Setup
 from boxwright_student.events import Event
 from boxwright_student.mounted import Allow
 from boxwright_student.toolset import NoTools, Toolset
@@ -20,7 +20,6 @@ SYSTEM = (
     "its result as it is. If a call fails, read why, mend it, and try again. When you have the answer, give it on "
     "its own. If no tool applies, answer as well as you can, or say what you could not do."
 )
-PLANNING = "Before you act, call plan with the steps you are going to take; call it again when a step is done or fails."
 
 
 class Agent:
@@ -61,7 +60,7 @@ class Agent:
         self._setup = Setup(
             model=model,
             tools=tools or NoTools(),
-            system=f"{system} {PLANNING}" if planning else system,
+            system=system,
             bounds=bounds or Bounds(),
             temperature=temperature,
             seed=seed,
@@ -107,10 +106,17 @@ class Agent:
         return await self.start(prompt, history=history, first_words=first_words, on_event=on_event).finish()
 
     def did(self, trajectory: Trajectory, task: Task, suite: str) -> bool:
-        """Say whether a kept trajectory is this agent's attempt at the task as it stands, and ended by itself."""
+        """Say whether a kept trajectory is this agent's attempt at the task as it stands, and ended by itself.
+
+        It is not where the model, the tools, their use or the system message were others, or where it ended at a bound
+        that is another one now.
+        """
+        setup = self._setup
         asked = (trajectory.suite, trajectory.task, trajectory.prompt) == (suite, task.id, task.prompt)
-        same = (trajectory.model, trajectory.toolset) == (self._setup.model.uri, self._setup.toolset)
-        return asked and same and trajectory.ended not in ("model-error", "tools-error", "cancelled")
+        told = trajectory.messages[0].content if trajectory.messages else ""
+        same = (trajectory.model, trajectory.toolset, told) == (setup.model.uri, setup.toolset, setup.told)
+        bound = trajectory.note.endswith(setup.bounds.note(trajectory.ended))
+        return asked and same and bound and trajectory.ended not in ("model-error", "tools-error", "cancelled")
 
     async def attempt(self, task: Task, suite: str = "", *, first_words: str = "") -> Trajectory:
         """Attempt a task and score the answer; raises as `run`."""

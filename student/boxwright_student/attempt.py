@@ -14,22 +14,26 @@ from boxwright.errors import BudgetSpent, CallerMustHandle, ContextOverflow, Mod
 from boxwright.jsontypes import canonical, digest
 from boxwright.models import ChatModel, Completion, Message, ModelFacts, ToolDefinition, Usage
 from boxwright.traces import ActLanguage, Ended, Trajectory
-from boxwright_student.acts import Acts, Done, ToolCallActs, Turn
+from boxwright_student.acts import Acts, Done, Sent, ToolCallActs, Turn
 from boxwright_student.context import Window
+from boxwright_student.conversation import CallIds, cleaned, continued, sayable
 from boxwright_student.events import Event, Note, Step
-from boxwright_student.mounted import Allow, Mounted
+from boxwright_student.mounted import PLAN, Allow, Mounted, own_tool
 from boxwright_student.streaming import ShownText
 from boxwright_student.telemetry import attempt_span, chat_span
 from boxwright_student.toolset import Toolset
 
 MOST_SAME = 2
-"""Acts that are done more often than this, with the same outcome, end the attempt."""
-MOST_REFUSALS = 3
+"""Acts that are done more often than this, with the same outcome and nothing new between, end the attempt."""
+MOST_REFUSALS = 5
 """How often the prompt is made smaller for a server that says it is too long."""
 TOOLS_SHARE = 0.4
 """How much of the room for a prompt the tools' definitions may take; the others are searched for."""
 SAMPLES_TEMPERATURE = 0.4
 """The least that samples are drawn at, as Kang et al. do; at 0 they would all be the same."""
+PLANNING = (
+    "Before you act, call {plan} with the steps you are going to take; call it again when a step is done or fails."
+)
 SAME_AGAIN = "(You have done this before, with the same outcome. Use it, or do something else.)"
 EMPTY = "Your answer was empty. Call a tool, or write the answer."
 TOO_LONG = "Your answer was cut off because it was too long. Call a tool, or answer in a few words."
@@ -47,6 +51,11 @@ class Bounds:
     max_tokens: int = 2048
     """The longest single completion."""
 
+    def note(self, ended: Ended) -> str:
+        """Return how the note ends of an attempt that ended so; empty where that is none of these bounds."""
+        told = {"steps": f"{self.steps} steps", "tokens": f"of {self.tokens}", "seconds": f"{self.seconds:g} seconds"}
+        return told.get(ended, "")
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -62,6 +71,12 @@ class Setup:
     samples: int
     planning: bool
     allow: Allow | None
+
+    @property
+    def told(self) -> str:
+        """The system message."""
+        plan = own_tool(PLAN, self.tools).name
+        return f"{self.system} {PLANNING.format(plan=plan)}" if self.planning else self.system
 
     @property
     def toolset(self) -> str:
@@ -86,9 +101,9 @@ class Attempt:
         self._emit = on_event or (lambda event: None)
         self._streams = on_event is not None and setup.samples == 1
         self._messages = [
-            Message(role="system", content=setup.system),
-            *(message for message in history if message.role != "system"),
-            Message(role="user", content=prompt),
+            Message(role="system", content=setup.told),
+            *continued(history),
+            Message(role="user", content=sayable(prompt)),
         ]
         self._question = len(self._messages) - 1
         self._started, self._began = datetime.now(UTC), time.monotonic()
@@ -120,7 +135,7 @@ class Attempt:
             except TimeoutError:
                 if not bound.expired():
                     raise
-                self._ended, self._note = "seconds", f"{self._setup.bounds.seconds:g} seconds"
+                self._ended, self._note = "seconds", self._setup.bounds.note("seconds")
             except ContextOverflow as error:
                 self._ended, self._note = "context", str(error)
             except ModelError as error:
@@ -162,11 +177,12 @@ class Attempt:
             return await self._steps(window, acts, facts)
 
     def _acts(self, facts: ModelFacts) -> Acts:
+        ids = CallIds(self._messages)
         if self._setup.acts == "code":
             from boxwright_student.code_acts import CodeActs  # only who writes code pays for Monty
 
-            return CodeActs(self._tools, self._emit, candidates=self._setup.samples)
-        return ToolCallActs(self._tools, native=facts.tools)
+            return CodeActs(self._tools, self._emit, ids=ids, candidates=self._setup.samples)
+        return ToolCallActs(self._tools, native=facts.tools, ids=ids)
 
     async def _steps(self, window: Window, acts: Acts, facts: ModelFacts) -> tuple[Ended, str]:
         bounds = self._setup.bounds
@@ -174,8 +190,11 @@ class Attempt:
             for told in self._tools.news():
                 self._emit(Note(told))
             constrained = self._constrained and facts.schema
-            completions = await self._ask(window, acts, constrained=constrained, first=step == 0)
+            text = ShownText(self._emit) if self._streams else None
+            completions = await self._ask(window, acts, text, constrained=constrained, first=step == 0)
             turns = [acts.read(completion, self._tools.definitions) for completion in completions]
+            if text:
+                text.end(turns[0].answer)
             place, done = (0, None) if len(turns) == 1 else await self._vote(acts, turns, completions)
             turn = turns[place]
             self._add(turn.message)
@@ -189,8 +208,8 @@ class Attempt:
             if ended:
                 return ended
             if self._usage.tokens >= bounds.tokens:
-                return "tokens", f"{self._usage.tokens} tokens, of {bounds.tokens}"
-        return "steps", f"{bounds.steps} steps"
+                return "tokens", f"{self._usage.tokens} tokens, {bounds.note('tokens')}"
+        return "steps", bounds.note("steps")
 
     async def _vote(self, acts: Acts, turns: Sequence[Turn], completions: Sequence[Completion]) -> tuple[int, Done]:
         """Return the place of the turn that most samples agree with, and what came of its acts."""
@@ -217,42 +236,40 @@ class Attempt:
         self._emit(Note(f"{election.votes} of {len(samples)} samples agree"))
         return election.winner, acts.elected(turns[election.winner], election)
 
-    async def _ask(self, window: Window, acts: Acts, *, constrained: bool, first: bool) -> list[Completion]:
+    async def _ask(
+        self, window: Window, acts: Acts, text: ShownText | None, *, constrained: bool, first: bool
+    ) -> list[Completion]:
         """Ask the model for its next completions, with as much of the conversation as fits."""
         for refusals in range(MOST_REFUSALS + 1):
             room = None if window.room is None else int(window.room * TOOLS_SHARE)
-            tools = self._tools.shown(self._prompt, room)
-            view = window.fit(self._messages, tools, self._question, self._remembered())
+            tools = self._tools.shown(self._prompt, room, acts.weigh)
+            form = acts.form(tools, constrained=constrained)
+            view = window.fit(self._messages, form, self._question, self._remembered())
             for note in view.notes:
                 self._emit(Note(note))
-            messages, sent = acts.request(view.messages, tools, constrained=constrained)
             try:
-                completions = await self._complete(messages, sent, tools if constrained else (), first)
+                completions = await self._complete(view.sent, tools if constrained else (), text, first)
             except ContextOverflow as error:
                 if refusals == MOST_REFUSALS:
                     raise
                 self._emit(Note(f"{error}: the prompt is made smaller"))
-                window.refused(error)
+                window.refused(view.sent, error)
                 continue
-            window.gauge.learn(view.messages, tools, completions[0].usage.prompt_tokens)
+            window.took(view.sent, completions[0].usage.prompt_tokens)
             return completions
         raise AssertionError("unreachable")
 
     async def _complete(
-        self,
-        messages: Sequence[Message],
-        sent: Sequence[ToolDefinition],
-        schema_of: Sequence[ToolDefinition],
-        first: bool,
+        self, sent: Sent, schema_of: Sequence[ToolDefinition], text: ShownText | None, first: bool
     ) -> list[Completion]:
         from boxwright_student.calls import call_schema
 
         setup = self._setup
-        text = ShownText(self._emit) if self._streams else None
+        messages, tools = sent
         with chat_span(setup.model.uri) as span:
             completions = await setup.model.complete(
                 messages,
-                tools=sent,
+                tools=tools,
                 n=setup.samples,
                 temperature=setup.temperature if setup.samples == 1 else max(setup.temperature, SAMPLES_TEMPERATURE),
                 seed=setup.seed,
@@ -262,15 +279,13 @@ class Attempt:
                 on_text=text,
             )
             span.completed(completions)
-        if text:
-            text.end()
         self._usage = sum((one.usage for one in completions), self._usage)
         return completions
 
     def _take_answer(self, text: str, finish: str) -> tuple[Ended, str] | None:
         """Keep an answer, or ask for a better one once: an empty one says nothing, and one cut off may be endless."""
         if text.strip() and finish != "length":
-            self._answer = text.strip()
+            self._answer = sayable(text).strip()
             return "answered", ""
         kind: Literal["length", "empty"] = "length" if finish == "length" else "empty"
         if kind in self._nudged:
@@ -282,12 +297,14 @@ class Attempt:
     def _observe(self, window: Window, turn: Turn, done: Done) -> tuple[Ended, str] | None:
         """Put what came of a turn's acts into the conversation, and see whether the model goes round in circles."""
         seen = [one.model_copy(update={"content": window.bound(one.content)}) for one in done.observations]
-        self._constrained = bool(turn.corrections)
+        self._constrained = bool(turn.corrections) and self._setup.acts == "tool-calls"
         self._add(*seen, *turn.corrections)
         if done.answer is not None:
             self._answer = done.answer
             return "answered", ""
         key = canonical([turn.key, [one.content for one in seen]])
+        if key not in self._outcomes:  # something new: what is done again after it is no circle yet
+            self._outcomes = Counter(dict.fromkeys(self._outcomes, 0))
         self._outcomes[key] += 1
         most = MOST_SAME - 1 if turn.corrections else MOST_SAME
         if self._outcomes[key] > most:
@@ -298,7 +315,7 @@ class Attempt:
         return None
 
     def _add(self, *messages: Message) -> None:
-        self._messages += messages
+        self._messages += map(cleaned, messages)
         self._times += [time.monotonic() - self._began] * len(messages)
 
     def _remembered(self) -> str:

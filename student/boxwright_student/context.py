@@ -7,13 +7,18 @@ is counted here, and nothing leaves a conversation without a mark in its place.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from boxwright.errors import ContextOverflow
-from boxwright.models import Message, ToolDefinition
+from boxwright.models import Message
 from boxwright.models.tokens import TokenGauge
+
+if TYPE_CHECKING:
+    from boxwright_student.acts import Form, Sent
 
 FOLDED_TO = 160
 """Characters that are left of a folded result."""
@@ -36,6 +41,8 @@ class View:
     """A conversation as the model is shown it."""
 
     messages: tuple[Message, ...]
+    sent: Sent
+    """The same in the form it is sent in, tools and all."""
     notes: tuple[str, ...] = ()
     """What was folded or left out on this occasion, for the person who watches."""
 
@@ -53,7 +60,7 @@ class Window:
         self._folded = 0  # results before this message are folded
         self._left_out = 0  # messages before this one are left out, but for the system's and the question
         self._share = WIDEST_SHARE
-        self.gauge = TokenGauge()
+        self._gauge = TokenGauge()
 
     @property
     def room(self) -> int | None:
@@ -65,48 +72,57 @@ class Window:
         most = LONGEST_UNBOUNDED if self.room is None else self.room * CHARS_PER_TOKEN // self._share
         return shorten(text, max(most, FOLDED_TO))
 
-    def refused(self, error: ContextOverflow) -> None:
-        """Learn from a server that refused a prompt or cut it: the window is smaller than was thought."""
-        if error.context_tokens is not None:
-            known = error.context_tokens
-        elif self._tokens is not None:
-            known = self._tokens * 4 // 5
-        else:
-            known = (error.prompt_tokens or 4096) * 4 // 5
-        self._tokens = min(known, self._tokens * 9 // 10) if self._tokens is not None else known
+    def took(self, sent: Sent, prompt_tokens: int) -> None:
+        """Learn from what a prompt took, as its server counted."""
+        if self._tokens is not None:  # else nothing is estimated
+            self._gauge.learn(*sent, prompt_tokens)
 
-    def fit(
-        self, messages: Sequence[Message], tools: Sequence[ToolDefinition], question: int, remember: str = ""
-    ) -> View:
+    def refused(self, sent: Sent, error: ContextOverflow) -> None:
+        """Learn from a server that refused a prompt or cut it: the window is smaller than was thought."""
+        if error.prompt_tokens is not None:
+            self._gauge.learn(*sent, error.prompt_tokens)
+        took = error.prompt_tokens or self._gauge.estimate(*sent)
+        known = error.context_tokens or took * 4 // 5
+        self._tokens = known if self._tokens is None else min(known, self._tokens * 9 // 10)
+
+    def fit(self, messages: Sequence[Message], form: Form, question: int, remember: str = "") -> View:
         """Return the conversation as far as it fits.
 
         Args:
             messages: All of it.
-            tools: What is sent beside it.
+            form: Turns it into what is sent, of which the size is bounded.
             question: The index of the message that asks; it and the system's are never left out.
             remember: What has to be said again once messages are left out, such as the plan.
 
         Raises:
             ContextOverflow: Not even the question fits.
         """
-        room = self.room
-        view = self._render(messages, question, remember)
-        if room is None or self.gauge.estimate(view, tools) <= room:
-            return View(view)
-        before = (self._folded, self._left_out)
+        room, before = self.room, (self._folded, self._left_out)
+
+        def view() -> tuple[View, int]:
+            shown = self._render(messages, question, remember)
+            sent = form(shown)
+            count = 0 if room is None else self._gauge.estimate(*sent)
+            return View(shown, sent, self._notes(before, messages)), count
+
+        def fits(field: str, end: int) -> bool:
+            setattr(self, field, end)
+            return room is not None and view()[1] <= room * ROOM_AFTER
+
+        whole, count = view()
+        if room is None or count <= room:
+            return whole
         for ends, field in ((_results(messages), "_folded"), (_turns(messages, question), "_left_out")):
-            for end in ends:
-                if end > getattr(self, field):
-                    setattr(self, field, end)
-                    view = self._render(messages, question, remember)
-                    if self.gauge.estimate(view, tools) <= room * ROOM_AFTER:
-                        return View(view, self._notes(before, messages))
-        while (count := self.gauge.estimate(view, tools)) > room and self._share < NARROWEST_SHARE:
+            left = [end for end in ends if end > getattr(self, field)]
+            if left:  # the further the end, the less is left; so the first that fits is found by halving
+                place = bisect_left(left, True, key=partial(fits, field))
+                if fits(field, left[min(place, len(left) - 1)]):
+                    return view()[0]
+        while (shown := view())[1] > room and self._share < NARROWEST_SHARE:
             self._share *= 2  # many results of one turn
-            view = self._render(messages, question, remember)
-        if count > room:
-            raise ContextOverflow("the question and its tools", count, self._tokens, f"{room} are for the prompt")
-        return View(view, self._notes(before, messages))
+        if shown[1] > room:
+            raise ContextOverflow("the question and its tools", shown[1], self._tokens, f"{room} are for the prompt")
+        return shown[0]
 
     def _render(self, messages: Sequence[Message], question: int, remember: str) -> tuple[Message, ...]:
         shown: list[Message] = []
@@ -117,10 +133,9 @@ class Window:
                 place = len(shown) - 1
             elif message.role != "system" and index < self._left_out:
                 gone.append(message)
-            elif message.role == "tool" and index < self._folded:
-                shown.append(message.model_copy(update={"content": fold(message.content)}))
             elif message.role == "tool":  # whose bound may have become less since
-                shown.append(message.model_copy(update={"content": self.bound(message.content)}))
+                text = fold(message.content) if index < self._folded else self.bound(message.content)
+                shown.append(message if text == message.content else message.model_copy(update={"content": text}))
             else:
                 shown.append(message)
         if gone:
@@ -162,8 +177,12 @@ def _results(messages: Sequence[Message]) -> list[int]:
 
 def _turns(messages: Sequence[Message], question: int) -> list[int]:
     """Return where leaving out may end: before each turn, so that a call is never parted from its results."""
-    starts = [index for index, one in enumerate(messages) if one.role != "tool" and index != question]
-    return [start for start in starts if start > 1]
+    # What is left of a history has to begin with its user: chat templates want the turns to alternate.
+    return [
+        index
+        for index, one in enumerate(messages)
+        if index > 1 and (one.role == "user" if index <= question else one.role != "tool")
+    ]
 
 
 def _recall(gone: Sequence[Message], most: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from boxwright_student.conversation import sayable
 from boxwright_student.events import Event, TextPiece
 
 _OPENINGS = ("<", "{", "[", "```", "Action:")
@@ -19,11 +20,12 @@ class ShownText:
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._held = ""
+        self._held = self._told = ""
         self._begun = self._silent = False
 
     def __call__(self, kind: Literal["text", "thinking"], piece: str) -> None:
         """Take a piece; a little is held back, since markup may come in pieces too."""
+        piece = sayable(piece)
         if kind == "thinking":
             self._emit(TextPiece(kind, piece))
             return
@@ -35,11 +37,21 @@ class ShownText:
         if self._begun and not self._silent:
             self._pass_on()
 
-    def end(self) -> None:
-        """Emit what was held back."""
-        if self._begun and not self._silent and self._held:
-            self._emit(TextPiece("text", self._held))
+    def end(self, answer: str | None) -> None:
+        """Emit what was held back: the rest of the answer, which may look like a call; without one, plain text."""
+        if answer is None:
+            rest = self._held if self._begun and not self._silent else ""
+        else:
+            told = self._told.lstrip()
+            answer = sayable(answer).strip()
+            rest = answer[len(told) :] if answer.startswith(told) else ""
+        self._tell(rest)
         self._silent = True
+
+    def _tell(self, text: str) -> None:
+        self._told += text
+        if text:
+            self._emit(TextPiece("text", text))
 
     def _begin(self) -> None:
         start = self._held.lstrip()
@@ -59,8 +71,7 @@ class ShownText:
         )
         shown = self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
-        if shown:
-            self._emit(TextPiece("text", shown))
+        self._tell(shown)
 
 
 def _prefixes(size: int) -> set[str]:

@@ -42,11 +42,11 @@ async def run_tasks(
                 return
             try:
                 trajectory = await agent.attempt(task, suite)
+                store.append(trajectory)
             except BoxwrightError as error:
                 # Attempts under way come to their own end: what they asked for is paid.
                 errors.append(error)
                 return
-        store.append(trajectory)
         done[task.id] = trajectory
         if on_done:
             on_done(trajectory)

@@ -18,6 +18,9 @@ from boxwright_student.ballots import answer_key, code_key, result_key
 from boxwright_student.code.run import Caller, CodeResult
 from boxwright_student.toolset import ToolOutcome
 
+PATIENCE_SECONDS = 5.0
+"""How long those samples are waited for that cannot change the winner any more; a tool may hang in one of them."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -38,7 +41,8 @@ class Election:
     winner: int
     """The sample's place among the samples."""
     groups: tuple[tuple[int, ...], ...]
-    """The samples that agree, by their places; the winner's first, then by size. Errors and empty ones are in none."""
+    """The samples that agree, by their places; the winner's first, then by size. Errors, empty ones and those that were
+    left behind are in none."""
     usage: Usage
     """Of all samples."""
     outcomes: tuple[ToolOutcome, ...] = ()
@@ -79,7 +83,8 @@ async def elect(
 
     Samples agree when they give the same answer, or find the same results, or, not tried, want the same calls. A failed
     one wins only where all failed, and an empty one only where all are empty. A winner that was not tried, since it
-    changes something, is done once, now. Cancelling leaves nothing running.
+    changes something, is done once, now. Samples that cannot change the winner are not waited for longer than
+    `PATIENCE_SECONDS`. Cancelling leaves nothing running.
 
     Args:
         samples: One or more samples, in the order they were drawn.
@@ -114,17 +119,37 @@ class _Vote:
 
     async def elect(self, samples: Sequence[Sample]) -> Election:
         tasks = [self._group.create_task(self._try(sample)) for sample in samples]
-        tried = [await task for task in tasks]
-        keys = [self._key(sample, one) for sample, one in zip(samples, tried, strict=True)]
-        by_key: dict[str, list[int]] = {}
-        for place, key in enumerate(keys):
-            if key:
-                by_key.setdefault(key, []).append(place)
-        groups = tuple(sorted(map(tuple, by_key.values()), key=lambda places: (-len(places), places[0])))
+        waiting = set(tasks)
+        while waiting:
+            known = [_result(task) for task in tasks]
+            first, second, *_ = (*map(len, self._groups(samples, known)), 0, 0)
+            decided = first > second + len(waiting)
+            done, waiting = await asyncio.wait(
+                waiting, timeout=PATIENCE_SECONDS if decided else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                self._leave_behind(waiting)
+                break
+        tried = [_result(task) for task in tasks]
+        groups = self._groups(samples, tried)
         winner = groups[0][0] if groups else _earliest_error(samples)
-        done = await self._done(samples[winner], tried[winner])
+        came = await self._done(samples[winner], tried[winner] or _Tried())
         usage = sum((sample.usage for sample in samples), Usage())
-        return Election(winner, groups, usage, done.outcomes, done.result)
+        return Election(winner, groups, usage, came.outcomes, came.result)
+
+    def _groups(self, samples: Sequence[Sample], tried: Sequence[_Tried | None]) -> tuple[tuple[int, ...], ...]:
+        """Return the places of the samples that agree, of those whose trial is at its end; most votes first."""
+        by_key: dict[str, list[int]] = {}
+        for place, (sample, one) in enumerate(zip(samples, tried, strict=True)):
+            if one is not None and (key := self._key(sample, one)):
+                by_key.setdefault(key, []).append(place)
+        return tuple(sorted(map(tuple, by_key.values()), key=lambda places: (-len(places), places[0])))
+
+    def _leave_behind(self, waiting: set[asyncio.Task[_Tried]]) -> None:
+        for task in (*waiting, *self._calls.values(), *self._runs.values()):
+            task.cancel()  # which does nothing to those that are done
+        self._calls = {key: task for key, task in self._calls.items() if task.done()}
+        self._runs = {key: task for key, task in self._runs.items() if task.done()}
 
     async def _try(self, sample: Sample) -> _Tried:
         """Find out what comes of a sample, as far as that changes nothing."""
@@ -180,6 +205,10 @@ class _Vote:
             pairs = zip(sample.calls, tried.outcomes, strict=True)
             return canonical(["results", *(result_key(one, self._schemas.get(call.name)) for call, one in pairs)])
         return f"answer {answer_key(sample.answer)}" if (sample.answer or "").strip() else ""
+
+
+def _result(task: asyncio.Task[_Tried]) -> _Tried | None:
+    return task.result() if task.done() and not task.cancelled() else None
 
 
 async def _awaited(one: Awaitable[Any]) -> Any:

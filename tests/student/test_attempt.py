@@ -1,56 +1,18 @@
 """The loop around a model that misbehaves: what is told, what ends it, and what is left on the record."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from boxwright.errors import BadInput, CallerMustHandle, ModelUnreachable
-from boxwright.models import Completion, ModelFacts, Scripted, ToolCall, ToolDefinition
+from boxwright.models import Completion, ModelFacts, Scripted, ToolCall
 from boxwright.models.base import Request
 from boxwright.models.scripted import calling
+from boxwright.tasks import Task
 from boxwright_student import Agent, Bounds, NoTools, ToolOutcome
 from boxwright_student.events import Calling, Coded, Event, Note, Planned, Result, Step, TextPiece
-
-NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
-
-
-class Adder:
-    """Counts what is done; `look` changes nothing, `add` does."""
-
-    def __init__(self, more: int = 0) -> None:
-        self.done: list[tuple[str, int]] = []
-        self._more = [
-            ToolDefinition(name=f"tool_{index}", description=f"Does thing number {index}.", parameters=NUMBER)
-            for index in range(more)
-        ]
-
-    @property
-    def definitions(self) -> Sequence[ToolDefinition]:
-        look = ToolDefinition(name="look", description="Look at a number.", parameters=NUMBER)
-        add = ToolDefinition(name="add", description="Add to the total.", parameters=NUMBER)
-        return [look, add, *self._more]
-
-    digest = "adder"
-
-    def news(self) -> list[str]:
-        return []
-
-    def read_only(self, name: str) -> bool:
-        return name == "look"
-
-    async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
-        self.done.append((name, arguments["n"]))
-        return ToolOutcome(f"{name} {arguments['n']}")
-
-
-class Facts(Scripted):
-    """A scripted model about which something is known."""
-
-    def __init__(self, completions: list[Completion | str], facts: ModelFacts) -> None:
-        super().__init__(completions)
-        self._facts = facts
+from support.adder import Adder, Facts, coding
 
 
 async def test_an_empty_answer_is_asked_for_once_more() -> None:
@@ -234,10 +196,6 @@ def test_less_than_one_sample_is_refused() -> None:
         Agent(Scripted([]), samples=0)
 
 
-def coding(*lines: str) -> str:
-    return "```python\n" + "\n".join(lines) + "\n```"
-
-
 async def test_code_composes_tools_and_its_calls_are_on_the_record() -> None:
     tools = Adder()
     model = Scripted([coding("a = look(n=1)", "b = look(2)", "print(a, b)"), coding("final_answer(a + '!')")])
@@ -293,3 +251,72 @@ async def test_samples_that_are_all_cut_off_or_unreadable_do_not_end_in_an_error
     assert trajectory.answer == "1"
     called = [call.id for one in trajectory.messages for call in one.tool_calls]
     assert sorted(called) == sorted(one.tool_call_id for one in trajectory.messages if one.role == "tool")
+
+
+async def test_samples_of_code_may_agree_on_an_answer_without_code() -> None:
+    trajectory = await Agent(Scripted([coding("look(1)"), "3", "3"]), Adder(), samples=3, acts="code").run("?")
+    assert (trajectory.ended, trajectory.answer) == ("answered", "3")
+
+
+async def test_code_that_breaks_off_is_not_run() -> None:
+    cut = Completion(text="```python\nadd(1)\nif look(2):\n    ad", finish="length")
+    tools = Adder()
+    for samples in (1, 2):
+        model = Scripted([*[cut] * samples, *["1"] * samples])
+        trajectory = await Agent(model, tools, acts="code", samples=samples).run("?")
+        assert (trajectory.answer, tools.done) == ("1", [])
+        assert "breaks off" in trajectory.messages[3].content
+        assert not model.requests[-1].schema
+
+
+async def test_an_empty_final_answer_is_none() -> None:
+    trajectory = await Agent(Scripted([coding("final_answer('')"), "24"]), Adder(), acts="code").run("?")
+    assert trajectory.answer == "24"
+
+
+async def test_what_code_gets_from_its_tools_is_bounded_on_the_record() -> None:
+    class Large(Adder):
+        async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
+            return ToolOutcome("y" * 5_000_000)
+
+    model = Scripted([coding("print(sum(len(look(n)) for n in range(3)))"), "1"])
+    trajectory = await Agent(model, Large(), acts="code").run("?")
+    assert trajectory.messages[3].content == "15000000"
+    assert all(len(one.text) < 101_000 for one in trajectory.messages[3].inner)
+
+
+async def test_doing_the_same_again_is_no_circle_while_something_new_comes_of_it() -> None:
+    class Walk(Adder):
+        async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
+            self.done.append((name, 0))
+            return ToolOutcome("done" if name == "add" else f"at {self.done.count(('add', 0))}")
+
+    model = Scripted([*[calling("add", n=1), calling("look", n=0)] * 5, "at 5"])
+    trajectory = await Agent(model, Walk(), bounds=Bounds(steps=20)).run("?")
+    assert trajectory.answer == "at 5"
+    assert not any("done this before" in one.content for one in trajectory.messages)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[1, 2]", '{"a": 1}', coding("x = 1"), "Here:\n```\nx\n```\nThat is it.", "<b>x</b>", "a < b", "Action: none"],
+)
+async def test_an_answer_that_looks_like_a_call_is_streamed_whole_in_the_end(answer: str) -> None:
+    events: list[Event] = []
+    trajectory = await Agent(Scripted([answer]), Adder()).run("?", on_event=events.append)
+    assert trajectory.answer == answer
+    assert "".join(one.text for one in events if isinstance(one, TextPiece)) == answer
+
+
+async def test_an_attempt_under_another_system_message_or_bound_is_another_one() -> None:
+    task = Task(id="t", prompt="?", answer="1", scorer="exact", split="dev")
+    agent = Agent(Scripted([calling("look", n=n) for n in range(2)]), Adder(), bounds=Bounds(steps=2))
+    stopped = await agent.attempt(task, "s")
+    assert stopped.ended == "steps"
+    assert agent.did(stopped, task, "s")
+    assert not Agent(Scripted([]), Adder(), bounds=Bounds(steps=3)).did(stopped, task, "s")
+    assert not Agent(Scripted([]), Adder(), bounds=Bounds(steps=2), system="Hm.").did(stopped, task, "s")
+    answered = await Agent(Scripted(["1"]), Adder()).attempt(task, "s")
+    assert Agent(Scripted([]), Adder(), bounds=Bounds(steps=3)).did(answered, task, "s")
+    assert not Agent(Scripted([]), Adder(), samples=3).did(answered, task, "s")
+    assert not Agent(Scripted([]), Adder(), acts="code").did(answered, task, "s")

@@ -1,5 +1,6 @@
 """Fitting conversations into windows: folded, left out, never in silence, and never a call without its result."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from boxwright.models.base import Request
 from boxwright.models.scripted import calling
 from boxwright.models.tokens import estimate_tokens
 from boxwright_student import Agent, Bounds, ToolOutcome
+from boxwright_student.acts import Sent
 from boxwright_student.context import Window, fold, shorten
 from boxwright_student.events import Event, Note
 
@@ -25,6 +27,11 @@ def conversation(steps: int, size: int) -> list[Message]:
     return messages
 
 
+def plain(messages: Sequence[Message]) -> Sent:
+    """The form of a conversation that is sent as it is, without tools."""
+    return messages, ()
+
+
 def whole(messages: tuple[Message, ...]) -> bool:
     """Whether every result has its call before it, and every call its results."""
     called = [call.id for one in messages for call in one.tool_calls]
@@ -34,13 +41,13 @@ def whole(messages: tuple[Message, ...]) -> bool:
 
 def test_what_fits_is_left_as_it_is() -> None:
     messages = conversation(3, 50)
-    view = Window(8192, 1024).fit(messages, (), 1)
+    view = Window(8192, 1024).fit(messages, plain, 1)
     assert (list(view.messages), view.notes) == (messages, ())
 
 
 def test_where_the_window_is_unknown_nothing_is_touched() -> None:
     messages = conversation(50, 5_000)
-    assert list(Window(None, 1024).fit(messages, (), 1).messages) == messages
+    assert list(Window(None, 1024).fit(messages, plain, 1).messages) == messages
 
 
 @settings(deadline=None)
@@ -49,7 +56,7 @@ def test_a_view_fits_and_keeps_the_question_and_the_latest_turn(steps: int, size
     messages = conversation(steps, size)
     window = Window(tokens, 256)
     try:
-        view = window.fit(messages, (), 1)
+        view = window.fit(messages, plain, 1)
     except ContextOverflow:
         assert estimate_tokens(messages[-2:], ()) > (window.room or 0) // 2
         return
@@ -67,16 +74,16 @@ def test_a_view_fits_and_keeps_the_question_and_the_latest_turn(steps: int, size
 def test_folding_stays_so_that_a_server_can_reuse_what_it_has_read() -> None:
     messages = conversation(30, 400)
     window = Window(4096, 512)
-    first = window.fit(messages, (), 1).messages
+    first = window.fit(messages, plain, 1).messages
     longer = [*messages, *conversation(1, 10)[2:]]
-    second = window.fit(longer, (), 1).messages
+    second = window.fit(longer, plain, 1).messages
     assert second[: len(first)] == first
 
 
 def test_left_out_calls_are_recalled_and_so_is_the_plan() -> None:
     messages = conversation(60, 300)
     (question,) = [
-        one for one in Window(1500, 256).fit(messages, (), 1, "Your plan:\n- look").messages if one.role == "user"
+        one for one in Window(1500, 256).fit(messages, plain, 1, "Your plan:\n- look").messages if one.role == "user"
     ]
     assert 'look({"at": ' in question.content
     assert question.content.endswith("Your plan:\n- look")
@@ -85,7 +92,7 @@ def test_left_out_calls_are_recalled_and_so_is_the_plan() -> None:
 def test_history_goes_before_the_question_does() -> None:
     history = [Message(role=role, content="old " * 300) for _ in range(20) for role in ("user", "assistant")]
     messages = [Message(role="system", content="s"), *history, Message(role="user", content="And now?")]
-    view = Window(2048, 256).fit(messages, (), len(messages) - 1)
+    view = Window(2048, 256).fit(messages, plain, len(messages) - 1)
     assert view.messages[-1].content.startswith("And now?")
     assert len(view.messages) < len(messages)
 
@@ -93,14 +100,14 @@ def test_history_goes_before_the_question_does() -> None:
 def test_a_question_that_cannot_fit_is_told_with_its_size() -> None:
     messages = [Message(role="user", content="word " * 20_000)]
     with pytest.raises(ContextOverflow, match="BOXWRIGHT_CONTEXT_TOKENS"):
-        Window(2048, 256).fit(messages, (), 0)
+        Window(2048, 256).fit(messages, plain, 0)
 
 
 def test_a_refusal_makes_the_window_smaller_however_little_it_says() -> None:
     for known in (None, 8192):
         window = Window(known, 256)
         before = window.room
-        window.refused(ContextOverflow("m", 9000, None))
+        window.refused(plain([Message(role="user", content="word " * 5000)]), ContextOverflow("m", 9000, None))
         assert window.room is not None
         assert before is None or window.room < before
 
@@ -171,3 +178,54 @@ async def test_two_hundred_steps_of_100_kb_end_with_the_answer(told: int | None,
     assert any(isinstance(one, Note) and "folded" in one.text for one in notes)
     results = [one.content for one in trajectory.messages if one.role == "tool"]
     assert all("characters left out here" in one for one in results)
+
+
+def test_what_is_left_of_a_history_begins_with_its_user() -> None:
+    history = [Message(role=role, content="old " * 200) for _ in range(20) for role in ("user", "assistant")]
+    messages = [Message(role="system", content="s"), *history, Message(role="user", content="And now?")]
+    for tokens in range(700, 4000, 150):
+        view = Window(tokens, 256).fit(messages, plain, len(messages) - 1)
+        roles = [one.role for one in view.messages[1:]]
+        assert roles == (["user", "assistant"] * 20)[: len(roles)]
+
+
+class Terse(Small):
+    """A server that says only that a prompt is too long."""
+
+    async def answer_one(self, request: Request, seed: int | None) -> Completion:
+        try:
+            return await super().answer_one(request, seed)
+        except ContextOverflow:
+            raise ContextOverflow("terse", None, None) from None
+
+
+@pytest.mark.parametrize("kind", [Small, Terse])
+@pytest.mark.parametrize(("told", "dearer", "real"), [(32768, 1.0, 4096), (8192, 1.8, 8192), (None, 1.0, 2000)])
+async def test_a_window_much_smaller_than_told_is_found_within_a_few_refusals(
+    kind: type[Small], told: int | None, dearer: float, real: int
+) -> None:
+    history = [Message(role=role, content="some old words " * 60) for _ in range(60) for role in ("user", "assistant")]
+    model = kind(["done"], real, told, dearer)
+    trajectory = await Agent(model, bounds=Bounds(tokens=10**9)).run("?", history=history)
+    assert (trajectory.ended, trajectory.answer) == ("answered", "done"), trajectory.note
+
+
+@pytest.mark.parametrize("acts", ["tool-calls", "code"])
+async def test_without_native_tools_the_window_is_kept_too(acts: Any) -> None:
+    texts = [
+        f"```python\nlook(at={step})\n```"
+        if acts == "code"
+        else f'<tool_call>{{"name": "look", "arguments": {{"at": {step}}}}}</tool_call>'
+        for step in range(39)
+    ]
+
+    class Plain(Small):
+        async def look_up(self) -> ModelFacts:
+            return ModelFacts(context_tokens=4096, tools=False)
+
+    model = Plain([*texts, "done"], 4096, 4096)
+    agent = Agent(model, Big(), acts=acts, bounds=Bounds(steps=50, tokens=10**9, max_tokens=512))
+    trajectory = await agent.run("Look everywhere.")
+    assert (trajectory.ended, trajectory.answer) == ("answered", "done"), trajectory.note
+    assert model.largest <= 4096
+    assert len(model.requests) == 40  # not one was refused

@@ -276,3 +276,26 @@ async def test_candidates_of_code_may_be_the_first_acts_of_an_attempt() -> None:
         samples = [Sample(code=f"double({n % 2})") for n in range(8)]
         election = await vote(tools, *samples, code=session)
     assert (election.votes, len(tools.calls)) == (4, 2)
+
+
+@pytest.mark.parametrize("kind", ["calls", "code"])
+async def test_a_candidate_that_hangs_is_left_behind_once_it_cannot_change_the_winner(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxwright_student.vote.PATIENCE_SECONDS", 0.05)
+    tools = CountingTools()
+    if kind == "calls":
+        election = await vote(tools, calls(("hang", {})), double(2), double(2))
+    else:
+        election = await vote_code(tools, "hang()", "double(2)", "double(2)")
+    assert (election.winner, election.groups) == (1, ((1, 2),))
+    assert tools.hanging == 0
+
+
+async def test_a_candidate_that_may_still_change_the_winner_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boxwright_student.vote.PATIENCE_SECONDS", 0.05)
+    tools = CountingTools()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await vote(tools, calls(("hang", {})), double(2))
+    assert tools.hanging == 0

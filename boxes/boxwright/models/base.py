@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_HALVES = re.compile("[\ud800-\udfff]")
 Role = Literal["system", "user", "assistant", "tool"]
 OnText: TypeAlias = Callable[[Literal["text", "thinking"], str], None]
 """Takes the pieces of an answer as they come: what kind of text, and the piece."""
@@ -243,7 +245,7 @@ class RequestModel(ABC):
         request = Request(
             tuple(messages), tuple(tools), n, temperature, seed, max_tokens, prefix, logprobs, schema, heard
         )
-        completions = await self.answer(request)
+        completions = [_unicode(one) for one in await self.answer(request)]
         if heard and not self.streams:
             tell(heard, completions[0])
         return completions
@@ -290,6 +292,21 @@ def tell(on_text: OnText, completion: Completion) -> None:
         on_text("thinking", completion.thinking)
     if completion.text:
         on_text("text", completion.text)
+
+
+def without_halves(text: str) -> str:
+    """Return the text as Unicode: JSON can hold half a surrogate pair, which no file and no terminal takes.
+
+    Halves that servers put into two pieces, a token each, are whole again once the pieces stand together.
+    """
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _unicode(completion: Completion) -> Completion:
+    written = json.dumps(completion.model_dump(), ensure_ascii=False)
+    if not _HALVES.search(written):
+        return completion
+    return Completion.model_validate(json.loads(without_halves(written)))
 
 
 def read_arguments(text: str) -> tuple[dict[str, Any], str]:

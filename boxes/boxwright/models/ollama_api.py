@@ -195,7 +195,7 @@ class _Answer:
         """
         if self._last is None or not self._last.done:
             raise httpx.RemoteProtocolError("the stream ended before the answer did")
-        self._heard.finish()
+        self._heard.end()
         prompt_tokens, completion_tokens = self._last.prompt_eval_count or 0, self._last.eval_count or 0
         return Completion(
             text=with_prefix(prefix, self._text),

@@ -5,7 +5,9 @@ Its errors serve LiteLLM too, whose own derive from them.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ import openai
 from boxwright.errors import ModelError, ModelUnreachable
 from boxwright.models.base import Completion, ModelFacts, Request, RequestModel
 from boxwright.models.overflow import read_overflow
-from boxwright.models.stream import Chunks, Heard
+from boxwright.models.stream import Chunks, Heard, read_thinking
 from boxwright.models.wire import NOT_A_COMPLETION, not_a_completion, read_response, request_body
 
 TIMEOUT_SECONDS = 300.0
@@ -46,11 +48,11 @@ class OpenAiApi(RequestModel):
             can = props.get("chat_template_caps")
             tools = not isinstance(can, dict) or can.get("supports_tools", True) is True
             thinking = "enable_thinking" in template or "<think>" in template
-            return ModelFacts(generation["n_ctx"], tools=tools, thinking=thinking, schema=True)
+            return ModelFacts(_size(generation["n_ctx"]), tools=tools, thinking=thinking, schema=True)
         listed = (await self._get(f"{self._base_url}/models")).get("data")
         for one in listed if isinstance(listed, list) else ():
             if isinstance(one, dict) and one.get("id") == self._model and isinstance(one.get("max_model_len"), int):
-                return ModelFacts(one["max_model_len"], schema=True)
+                return ModelFacts(_size(one["max_model_len"]), schema=True)
         return ModelFacts()
 
     async def answer(self, request: Request) -> list[Completion]:
@@ -63,7 +65,10 @@ class OpenAiApi(RequestModel):
         started = time.monotonic()
         facts = await self.facts()
         extra = self._extra(request, facts)
-        body: dict[str, Any] = {"model": self._model, **request_body(request, seed), "extra_body": extra}
+        # The client goes through messages and tools type by type, which takes longer than all else of a step.
+        asked = request_body(request, seed)
+        large = {key: asked.pop(key) for key in ("messages", "tools") if key in asked}
+        body: dict[str, Any] = {"model": self._model, **asked, "messages": [], "extra_body": large | extra}
         try:
             response = await (self._streamed(request, body) if request.on_text else self._whole(body))
             return read_response(response, time.monotonic() - started, request.prefix)
@@ -94,6 +99,8 @@ class OpenAiApi(RequestModel):
         body |= {"stream": True, "stream_options": {"include_usage": True}}
         stream = cast("openai.AsyncStream[Any]", await self._client.chat.completions.create(**body))
         async with stream:  # leaving the block closes the connection, which is what makes a server stop
+            if re.search("json|html", stream.response.headers.get("content-type", "")):
+                return await _unstreamed(stream.response, heard)
             async for chunk in stream:
                 chunks.take(chunk.model_dump(warnings=False))
         return chunks.whole()
@@ -110,6 +117,32 @@ class OpenAiApi(RequestModel):
         except (openai.OpenAIError, ValueError, httpx.InvalidURL):
             return {}
         return told if isinstance(told, dict) else {}
+
+
+async def _unstreamed(response: httpx.Response, heard: Heard) -> dict[str, Any]:
+    """Return the whole answer of a server that was asked for a stream and gives none.
+
+    Raises:
+        APIError: It is an error under HTTP 200, as some servers and proxies give it.
+        ValueError: It is a page, or no JSON; KeyError, TypeError and others, if it is no chat completion.
+    """
+    content = await response.aread()
+    try:
+        told = json.loads(content)
+    except ValueError:
+        raise ValueError(f"no JSON: {content[:120]!r}") from None
+    if error := told.get("error"):
+        said = error.get("message") if isinstance(error, dict) else error
+        raise openai.APIError(str(said or error), request=response.request, body=error)
+    message = told["choices"][0]["message"]
+    heard.thinking(read_thinking(message))
+    heard.text(message.get("content") or "")
+    heard.end()
+    return cast("dict[str, Any]", told)
+
+
+def _size(told: int) -> int | None:
+    return told if told > 0 else None
 
 
 def as_model_error(error: openai.OpenAIError, uri: str, where: str, context_tokens: int | None = None) -> ModelError:

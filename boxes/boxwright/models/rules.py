@@ -50,21 +50,25 @@ def _fill(schema: dict[str, Any], question: str) -> dict[str, Any] | None:
         "texts": iter([quoted or sum_ for quoted, sum_ in _TEXT.findall(question)]),
     }
     arguments = {}
+    known = schema.get("properties", {})
     for name in schema.get("required", ()):
-        value = _value(schema["properties"][name], stock)
+        value = _value(known.get(name), stock)
         if value is None:
             return None
         arguments[name] = value
     return arguments
 
 
-def _value(schema: dict[str, Any], stock: dict[str, Iterator[Any]]) -> Any:
+def _value(schema: Any, stock: dict[str, Iterator[Any]]) -> Any:
+    if not isinstance(schema, dict):  # a parameter that is not described, or `true`
+        return None
     kind = schema.get("type")
-    if "enum" in schema:
+    if schema.get("enum"):
         return schema["enum"][0]
     if kind == "array":
-        found = next(stock["lists"], None)
-        return None if found is None else [_number(one, schema.get("items", {}).get("type")) for one in found]
+        found, items = next(stock["lists"], None), schema.get("items")
+        of = items.get("type") if isinstance(items, dict) else None
+        return None if found is None else [_number(one, of) for one in found]
     if kind in ("integer", "number"):
         found = next(stock["numbers"], None)
         return None if found is None else _number(found, kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from boxwright.errors import ModelError
-from boxwright.models.base import Request
+from boxwright.models.base import Request, without_halves
 
 _CHARACTERS_PER_TOKEN = 64
 _CHARACTERS_MORE = 10_000
@@ -20,6 +20,7 @@ class Heard:
         self._size = 0
         self._awaited = request.prefix
         self._held = ""
+        self._half = ""  # the first half of a surrogate pair whose second comes with the next piece
 
     def count(self, characters: int) -> None:
         """Count what came, an empty piece as one character too.
@@ -48,14 +49,23 @@ class Heard:
         told, self._awaited, self._held = with_prefix(self._awaited, self._held), "", ""
         self._tell(told)
 
+    def end(self) -> None:
+        """Tell all that was held back: the answer is at its end."""
+        self.finish()
+        half, self._half = self._half, ""
+        self._tell(half, last=True)
+
     def thinking(self, piece: str) -> None:
         """Tell a piece of the reasoning."""
         if piece and self._request.on_text:
             self._request.on_text("thinking", piece)
 
-    def _tell(self, piece: str) -> None:
+    def _tell(self, piece: str, *, last: bool = False) -> None:
+        piece, self._half = self._half + piece, ""
+        if not last and "\ud800" <= piece[-1:] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
         if piece and self._request.on_text:
-            self._request.on_text("text", piece)
+            self._request.on_text("text", without_halves(piece))
 
 
 class Chunks:
@@ -93,7 +103,7 @@ class Chunks:
         """
         if self._finish is None:
             raise ConnectionError("the stream ended before the answer did")
-        self._heard.finish()
+        self._heard.end()
         message = {
             "content": "".join(self._text),
             "reasoning_content": "".join(self._thinking),

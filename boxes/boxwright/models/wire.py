@@ -15,7 +15,8 @@ NOT_A_COMPLETION = (AttributeError, KeyError, IndexError, TypeError, ValueError,
 
 def not_a_completion(uri: str, error: Exception) -> ModelError:
     """Return the error for an answer in another form than a chat completion's."""
-    return ModelError(f"{uri}: the server's answer is no chat completion ({type(error).__name__}: {str(error)[:200]})")
+    said = " ".join(str(error).split())[:200]
+    return ModelError(f"{uri}: the server's answer is no chat completion ({type(error).__name__}: {said})")
 
 
 def request_body(request: Request, seed: int | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from boxwright_student.code.names import FINAL, python_names
 from boxwright_student.code.prompt import code_prompt
-from boxwright_student.code.reading import answer_of, read_code
+from boxwright_student.code.reading import answer_of, breaks_off, read_code
 from boxwright_student.code.run import CodeLimits, CodeResult, MadeCall
 from boxwright_student.code.session import CodeSession
 from boxwright_student.code.signatures import ToolSignature, code_signature
@@ -17,6 +17,7 @@ __all__ = [
     "ToolSignature",
     "answer_of",
     "answer_text",
+    "breaks_off",
     "code_prompt",
     "code_signature",
     "python_names",

@@ -17,6 +17,7 @@ _TAG = re.compile(r"<(?P<tag>code|tool_code)>(.*?)(?:</(?P=tag)>|\Z)", re.DOTALL
 _HEAD = re.compile(r"^[ \t*#]*Code:[ \t*]*\n?(.*?)(?=^[ \t*#]*(?:Thought|Observation):|\Z)", re.DOTALL | re.MULTILINE)
 _END = re.compile(r"</?end_code>|<end_action>")
 _IMAGINED = re.compile(r"^[ \t*#]*(?:Observation|Observations|Execution logs|Output)[ \t*]*:", re.MULTILINE)
+_CALL = re.compile(r"\s*(?:print\(|\w+\s*=\s*)?(?P<name>\w+)\(.*\)\s*\Z", re.DOTALL)
 _ANSWER_HEAD = re.compile(r"\A\s*(?:(?:Thought|Answer|Final answer)\s*:\s*)+", re.IGNORECASE)
 
 
@@ -42,6 +43,16 @@ def answer_of(text: str) -> str:
     return _ANSWER_HEAD.sub("", _END.sub("", text)).strip()
 
 
+def breaks_off(text: str) -> bool:
+    """Say whether the last code in a text has no end: its fence, tag or head is not closed."""
+    text = _before_imagined(text)
+    if "```" in text:
+        return text.count("```") % 2 == 1
+    if tags := list(_TAG.finditer(text)):
+        return not tags[-1][0].endswith(f"</{tags[-1]['tag']}>")
+    return bool(_headed(text)) and not _END.search(text)
+
+
 def _before_imagined(text: str) -> str:
     """Cut the text at the first observation that comes after code: only the model can have written it."""
     for match in _IMAGINED.finditer(text):
@@ -63,8 +74,8 @@ def _headed(text: str) -> list[str]:
 
 
 def _bare(text: str, names: Collection[str]) -> list[str]:
-    calls = "|".join(map(re.escape, [FINAL, *names]))
-    return [text.strip()] if re.match(rf"\s*(?:print\(|\w+\s*=\s*)?(?:{calls})\(.*\)\s*\Z", text, re.DOTALL) else []
+    found = _CALL.match(text)
+    return [text.strip()] if found and (found["name"] == FINAL or found["name"] in names) else []
 
 
 def _looks_like_code(text: str) -> bool:

@@ -187,7 +187,8 @@ class CodeRun:
 
     async def _hidden(self, session: AsyncMontySession, code: str) -> str:
         """Return a given function's name to which the code gave another meaning, empty where there is none."""
-        names = [name for name in self._known if re.search(rf"\b{name}\b", code)]
+        words = set(re.findall(r"\w+", code))
+        names = [name for name in self._known if name in words]
         values = await self._drive(await session.feed_start(f"[{', '.join(names)}]")) if names else []
         # A function of the host comes out as its bare name; one made by the code does not.
         return next((name for name, value in zip(names, values, strict=True) if value != name), "")

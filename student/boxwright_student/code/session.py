@@ -6,7 +6,8 @@ between acts, so that the same variables can be given to several candidates and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from operator import is_not
 
 from pydantic_monty import AsyncMonty, OSPolicy, ResourceLimits
 
@@ -37,6 +38,8 @@ class CodeSession:
         self.limits = limits or CodeLimits()
         self._tools = tools
         self._state: bytes | None = None
+        self._known: list[ToolDefinition] = []
+        self._functions: dict[str, ToolSignature] = {}
         self._pool = AsyncMonty(max_processes=candidates)
 
     async def __aenter__(self) -> CodeSession:
@@ -49,9 +52,12 @@ class CodeSession:
     @property
     def functions(self) -> dict[str, ToolSignature]:
         """The tools by their names in code."""
-        definitions: Sequence[ToolDefinition] = self._tools.definitions
-        aliases = python_names(tool.name for tool in definitions)
-        return {aliases[tool.name]: ToolSignature(tool, aliases[tool.name]) for tool in definitions}
+        now = list(self._tools.definitions)
+        if len(now) != len(self._known) or any(map(is_not, now, self._known)):  # thousands are not read at every act
+            aliases = python_names(tool.name for tool in now)
+            self._functions = {aliases[tool.name]: ToolSignature(tool, aliases[tool.name]) for tool in now}
+            self._known = now
+        return self._functions
 
     async def act(self, code: str) -> CodeResult:
         """Run code and keep its variables; code that fails leaves them as they were.
