@@ -15,7 +15,7 @@ from boxwright.jsontypes import digest
 from boxwright.models import ToolDefinition
 from boxwright_student.servers.connection import Connection
 from boxwright_student.servers.entries import ServerEntry, box_server, read_mcp_json
-from boxwright_student.servers.errors import CallLost
+from boxwright_student.servers.errors import CallLost, in_a_line
 from boxwright_student.servers.names import shown_names
 from boxwright_student.servers.results import bounded, output_schema, read_result
 from boxwright_student.toolset import ToolOutcome, unknown_tool
@@ -82,9 +82,9 @@ class McpTools:
         except CallLost:
             outcome = _failed("the server ended during the call; it may or may not have been done")
         except MCPError as error:
-            outcome = _failed(f"the server refused the call: {error}")
+            outcome = _failed(f"the server refused the call: {in_a_line(error)}")
         except (RuntimeError, ValueError) as error:
-            outcome = _failed(f"the tool's result breaks its own schema: {error}")
+            outcome = _failed(f"the tool's result breaks its own schema: {in_a_line(error)}")
         await connection.settled()
         return outcome
 

@@ -22,7 +22,7 @@ from boxwright.box import Release
 from boxwright.box.folder import files_digest
 from boxwright.cli.boxes import boxes
 from boxwright.corpus import read_folder, write_corpus_box
-from boxwright.corpus.index import LONGEST_PASSAGE, passages_of
+from boxwright.corpus.index import LONGEST_PASSAGE, passages_of, write_index
 from boxwright.corpus.template import _SNIPPET, _open, _read, _search
 from boxwright.corpus.texts import html_text
 from boxwright.errors import ArgumentsInvalid, BadInput, ToolRefused
@@ -314,3 +314,21 @@ def test_the_commands_that_the_docs_show_run_as_written(sandbox: Sandbox, tmp_pa
     )
     assert done.returncode == 0, done.stderr
     assert "Search the ACME staff handbook for a question" in done.stdout
+
+
+def test_a_name_with_a_line_end_or_an_escape_is_written_out(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"new\nline.txt": "Ceres is small.", "red\x1b[31m.txt": b"\xff\xfb", "\x07.xyz": ""}
+    corpus = read_folder(written(tmp_path / "odd", files))
+    assert [document.title for document in corpus.documents] == ["new\\x0aline"]
+    assert {one.source for one in corpus.skipped} == {"red\\x1b[31m.txt", "\\x07.xyz"}
+    assert all(line.isprintable() for line in corpus.told())
+
+
+def test_utf_32_is_not_taken_for_utf_16(tmp_path: Path) -> None:
+    corpus = read_folder(written(tmp_path / "wide", {"wide.txt": "Weite Welt".encode("utf-32")}))
+    assert [document.text for document in corpus.documents] == ["Weite Welt"]
+
+
+def test_an_index_that_cannot_be_written_is_an_error_with_its_place(planets: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"cannot write the index .*no-such-folder"):
+        write_index(read_folder(planets).documents, tmp_path / "no-such-folder" / "corpus.sqlite")

@@ -269,6 +269,30 @@ async def test_a_budget_stops_before_the_next_request() -> None:
     assert model.spent.tokens == 300
 
 
+ODD_SCHEMAS: list[dict[str, Any]] = [
+    {"type": "object", "required": ["a"]},
+    {"type": "object", "required": ["a"], "properties": {"a": True}},
+    {"type": "object", "required": ["a"], "properties": {"a": {"enum": []}}},
+    {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/a"}}},
+]
+
+
+@pytest.mark.parametrize("schema", ODD_SCHEMAS)
+async def test_rules_leaves_a_tool_alone_whose_arguments_it_cannot_make(
+    settings: Settings, schema: dict[str, Any]
+) -> None:
+    tool = ToolDefinition(name="add", description="Add.", parameters=schema)
+    (said,) = await load_model("rules", settings).complete([Message(role="user", content="Add 1")], tools=[tool])
+    assert (said.text, said.tool_calls) == ("No tool applies, and I cannot compute.", ())
+
+
+async def test_rules_fills_a_list_of_anything(settings: Settings) -> None:
+    listed = {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": True}}}
+    tool = ToolDefinition(name="add", description="Add.", parameters=listed)
+    (said,) = await load_model("rules", settings).complete([Message(role="user", content="Add 1, 2")], tools=[tool])
+    assert said.tool_calls[0].arguments == {"a": [1, 2]}
+
+
 async def test_rules_calls_the_tool_that_shares_words_and_answers_with_its_result(settings: Settings) -> None:
     model = load_model("rules", settings)
     other = TOOL.model_copy(update={"name": "dates__weekday", "description": "The weekday of a date."})

@@ -92,14 +92,67 @@ async def test_several_completions_are_not_told_in_pieces(settings: Settings) ->
 
 @pytest.mark.parametrize(
     ("way", "words"),
-    [("dies", "broke off"), ("whole", "broke off"), ("garbage", "no chat completion"), ("endless", "went on past")],
+    [("dies", "broke off"), ("garbage", "no chat completion"), ("endless", "went on past")],
 )
 async def test_a_stream_gone_wrong_is_one_clear_error(settings: Settings, way: str, words: str) -> None:
     with model_server(lambda _: {"content": "never whole", "stream": way}) as server:
         with pytest.raises(ModelError, match=words):
-            await _streamed(server, settings, max_tokens=100)
+            await _streamed(server, settings, max_tokens=1)
         if way == "endless":
             assert await asyncio.to_thread(server.hung_up.wait, 10), "the connection stayed open"
+
+
+async def test_a_server_that_gives_no_stream_is_read_whole(settings: Settings) -> None:
+    reply = {"content": "six", "thinking": "1 + 2 + 3", "stream": "whole"}
+    with model_server(lambda _: reply) as server:
+        streamed, heard = await _streamed(server, settings)
+    assert (streamed.text, _said(heard, "text"), _said(heard, "thinking")) == ("six", "six", "1 + 2 + 3")
+    assert streamed.usage.prompt_tokens == 10
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": {"message": "the model is loading"}}, "the model is loading$"),
+        ({"error": "busy"}, "busy$"),
+        ("<html>a proxy's page</html>", "no chat completion .*a proxy's page"),
+        ({"choices": [{"message": {"content": [{"type": "text"}]}}]}, "no chat completion"),
+    ],
+)
+async def test_what_a_server_says_under_http_200_in_place_of_a_stream_is_told(
+    settings: Settings, body: Any, words: str
+) -> None:
+    with model_server(lambda _: {"status": 200, "body": body}) as server, pytest.raises(ModelError, match=words):
+        await _streamed(server, settings)
+
+
+async def test_an_error_of_many_lines_is_told_in_one(settings: Settings) -> None:
+    choice = {"index": 0, "delta": {"content": "six"}, "finish_reason": "stop"}
+    chunk = {"choices": [choice], "usage": {"prompt_tokens": "many"}}
+    with model_server(lambda _: {"chunks": [chunk]}) as server, pytest.raises(ModelError, match="no chat") as raised:
+        await _streamed(server, settings)
+    assert "\n" not in str(raised.value)
+
+
+async def test_halves_of_a_surrogate_pair_are_joined_or_replaced(settings: Settings) -> None:
+    reply = {"content": "abc\ud83d\ude00 \ud800 end", "calls": [("f", '{"x": "\\ud800"}')]}
+    with model_server(lambda _: reply) as server:  # its pieces have four characters
+        streamed, heard = await _streamed(server, settings)
+        (whole,) = await _model(server, settings).complete(ASK)
+    assert streamed.text == whole.text == _said(heard, "text") == "abc😀 \N{REPLACEMENT CHARACTER} end"
+    assert streamed.tool_calls[0].arguments == whole.tool_calls[0].arguments == {"x": "\N{REPLACEMENT CHARACTER}"}
+
+
+async def test_half_a_pair_at_the_very_end_is_told_too(settings: Settings) -> None:
+    with model_server(lambda _: {"content": "abc\ud83d"}) as server:
+        streamed, heard = await _streamed(server, settings)
+    assert streamed.text == _said(heard, "text") == "abc\N{REPLACEMENT CHARACTER}"
+
+
+async def test_a_window_of_nothing_is_an_unknown_one(settings: Settings) -> None:
+    pages = {"/props": {"default_generation_settings": {"n_ctx": 0}}}
+    with model_server(lambda _: {}, pages=pages) as server:
+        assert (await _model(server, settings).facts()).context_tokens is None
 
 
 async def test_giving_up_closes_the_connection(settings: Settings) -> None:

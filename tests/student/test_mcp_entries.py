@@ -60,6 +60,9 @@ def test_an_entry_is_read_as_clients_write_it(entry: dict[str, Any], transport: 
         ({"command": "x", "args": ["${NOWHERE_SET}"]}, "wants the variable 'NOWHERE_SET', which is not set"),
         ({"command": "x", "disabled": True}, "every server is disabled"),
         ("x", "server 'a': Input should be"),
+        ({"command": " "}, "the command is empty"),
+        ({"url": ""}, "the url begins with http:// or https://, got ''"),
+        ({"url": "localhost:8000/mcp"}, "the url begins with http:// or https://, got 'localhost:8000/mcp'"),
     ],
 )
 def test_a_wrong_entry_is_refused_with_its_name_and_the_rule(entry: Any, said: str, path: Path) -> None:
@@ -104,8 +107,22 @@ def test_our_own_server_is_trusted_and_others_are_when_the_entry_says_so(path: P
     assert [one.trusted for one in found.values()] == [False, True]
 
 
-def test_a_key_in_an_address_is_not_told() -> None:
+def test_a_key_or_a_password_in_an_address_is_not_told() -> None:
     assert ServerEntry(url="http://z/mcp?key=secret").place == "http://z/mcp"
+    assert ServerEntry(url="http://me:p@ss@z/a@b").place == "http://z/a@b"
+
+
+def test_comments_last_commas_and_a_byte_order_mark_are_taken_as_vs_code_takes_them(path: Path) -> None:
+    text = """\ufeff{ // mine
+      "servers": {
+        /* "old": {"url": "http://old/"}, */
+        "a": {"url": "http://z//mcp,]", "headers": {"X": "/* kept */, }", "Y": "\\\\\\"//kept"},},
+      },
+    }"""
+    path.write_text(text, encoding="utf-8")
+    (found,) = read_mcp_json(path).values()
+    assert found.url == "http://z//mcp,]"
+    assert found.headers == {"X": "/* kept */, }", "Y": '\\"//kept'}
 
 
 SERVERS = st.dictionaries(st.text(max_size=5), st.lists(st.text(max_size=80), max_size=5), max_size=4)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from boxwright_student.mcp_tools import McpTools, ServerEntry, ToolsUnreachable, connect
+from support.model_server import model_server
 from support.odd import OLD, free_port, listening, odd, odd_http
 
 
@@ -62,6 +63,48 @@ async def test_a_server_that_does_not_start_is_named_with_what_it_said() -> None
     entry = ServerEntry(command=sys.executable, args=["-c", code])
     with pytest.raises(ToolsUnreachable, match=r"cannot reach the MCP server 'x'(?s:.)*no licence"):
         async with connect({"x": entry, "odd": odd()}):
+            raise AssertionError("it connected")
+
+
+RAW = r"""
+import json, sys
+sys.stdout.buffer.write(b"caf\xe9 server 1.0\n\n{}\n")
+def answer(request, result):
+    print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["method"] == "initialize":
+        about = {"capabilities": {"tools": {}}, "serverInfo": {"name": "raw", "version": "1"}}
+        answer(request, {"protocolVersion": request["params"]["protocolVersion"], **about})
+    elif request["method"] == "tools/list":
+        answer(request, {"tools": [{"name": "cut", "inputSchema": {"type": "object"}}]})
+    elif request["method"] == "tools/call":
+        answer(request, {"content": [{"type": "text", "text": "half \ud83d"}]})
+    elif "id" in request:
+        print(json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32601, "message": "no"}}), flush=True)
+"""
+
+
+async def test_a_banner_on_stdout_and_half_a_letter_in_a_result_do_no_harm() -> None:
+    async with connect({"raw": ServerEntry(command=sys.executable, args=["-c", RAW])}) as tools:
+        async with asyncio.timeout(30):
+            assert (await tools.call("cut", {})).text == "half \N{REPLACEMENT CHARACTER}"
+
+
+async def test_a_server_that_speaks_no_mcp_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boxwright_student.servers.connection.START_SECONDS", 1.0)
+    entry = ServerEntry(command=sys.executable, args=["-c", "print('hello'); input(); input(); input()"])
+    with pytest.raises(ToolsUnreachable, match=r"no answer within 1 seconds(?s:.)*on stdout: hello"):
+        async with connect({"x": entry}):
+            raise AssertionError("it connected")
+
+
+async def test_the_status_of_an_http_refusal_is_told() -> None:
+    with (
+        model_server(lambda _: {"status": 401, "body": {}}) as server,
+        pytest.raises(ToolsUnreachable, match="HTTP 401 Unauthorized"),
+    ):
+        async with connect({"x": ServerEntry(url=f"{server.url}/mcp")}):
             raise AssertionError("it connected")
 
 
@@ -161,7 +204,7 @@ async def test_results_of_every_kind_become_bounded_text() -> None:
     assert (told["structured"].text, told["structured"].value) == ('{"n": 7}', {"n": 7})
     assert (told["wrapped"].text, told["wrapped"].value) == ("[1, 2]", [1, 2])
     assert told["empty"].text == "(the tool gave no result)"
-    failed = {name: one.text.partition("\n")[0] for name, one in told.items() if one.failed}
+    failed = {name: one.text for name, one in told.items() if one.failed}
     assert failed == {
         "broken": "the tool's result breaks its own schema: Invalid structured content returned by tool broken: "
         "'seven' is not of type 'integer'",

@@ -201,6 +201,110 @@ def test_json_is_one_trajectory_and_nothing_else(old_json: Path) -> None:
     assert (cut.exit_code, json.loads(cut.stdout)["ended"]) == (3, "steps")
 
 
+def test_json_is_one_value_whatever_fails(old_json: Path, suite: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"mcpServers": {"x": {"command": "no-such-program"}}}')
+    failures = [
+        boxwright("ask", "Go", "--model", "none/x", "--json"),
+        boxwright("ask", "Go", "--model", "rules", "--mcp", str(broken), "--json"),
+        boxwright("run", "no-such-suite", "--model", "rules", "--json"),
+        boxwright("run", str(suite), "--model", "openai/x@http://127.0.0.1:9/v1", "--bare", "--json"),
+    ]
+    said = [json.loads(one.stdout)["error"] for one in failures]
+    assert [one.exit_code for one in failures] == [1, 5, 1, 4]
+    for words, one in zip(("'none'", "'x'", "'no-such-suite'", "no connection"), said, strict=True):
+        assert words in one
+
+
+@pytest.mark.parametrize("question", ["", " \n", "half \udcff"])
+def test_a_question_of_nothing_or_of_no_text_is_wrong_usage(question: str) -> None:
+    done = boxwright("ask", question, "--model", "rules", "--bare")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Invalid value for 'QUESTION'" in done.stderr
+
+
+def test_a_long_question_comes_from_stdin() -> None:
+    long = "Why? " * 250_000
+    done = CliRunner().invoke(main, ["ask", "-", "--model", "rules", "--bare"], input=long)
+    assert done.stdout == "No tool applies, and I cannot compute.\n"
+    assert kept()[0].prompt == long
+    assert CliRunner().invoke(main, ["ask", "-", "--model", "rules", "--bare"], input=b"\xff").exit_code == 2
+
+
+def test_an_answer_is_printed_though_its_trajectory_cannot_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for home in ("/dev/null", "/proc/none"):
+        monkeypatch.setenv("BOXWRIGHT_HOME", home)
+        done = boxwright("ask", "Go", "--model", "rules", "--bare")
+        assert (done.exit_code, done.stdout) == (1, "No tool applies, and I cannot compute.\n")
+        assert "the trajectory is not kept: " in done.stderr
+    with terminal("chat", "--model", "rules", "--bare") as at:
+        at.until("> ")
+        at.type("one\n")
+        at.until("the trajectory is not kept: ")
+        at.until("> ")
+        at.type("/quit\n")
+        assert at.end() == 0
+
+
+def test_a_run_whose_file_cannot_be_written_asks_nothing(suite: Path) -> None:
+    with model(always("3")) as (uri, requests):
+        done = boxwright("run", str(suite), "--model", uri, "--bare", "--out", "/proc/none/t.jsonl")
+    assert (done.exit_code, requests) == (1, [])
+    assert "/proc/none" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["ask", "Go"], ["run", "SUITE"]])
+def test_a_full_disk_behind_stdout_is_an_error_in_a_line(arguments: list[str], suite: Path) -> None:
+    command = [sys.executable, "-m", "boxwright", *arguments, "--model", "rules", "--bare", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(suite) if one == "SUITE" else one for one in command], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: [Errno 28]")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_second_run_on_the_same_file_is_refused_while_the_first_goes_on(suite: Path, tmp_path: Path) -> None:
+    seconds: list[Result] = []
+    turn = threading.Lock()
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        with turn:
+            if not seconds:
+                seconds.append(CliRunner().invoke(main, [*command, "--json"]))
+        return {"content": "3"}
+
+    with model(answer) as (uri, requests):
+        command = ["run", str(suite), "--model", uri, "--bare", "--out", str(tmp_path / "t.jsonl")]
+        process = subprocess.run([sys.executable, "-m", "boxwright", *command], capture_output=True, timeout=100)
+        assert process.returncode == 0
+        assert len(requests) == 6
+    assert seconds[0].exit_code == 1
+    assert "another run is writing" in json.loads(seconds[0].stdout)["error"]
+
+
+def test_words_of_a_server_in_an_error_cannot_move_the_cursor(tmp_path: Path) -> None:
+    entry = {"command": sys.executable, "args": ["-c", "import sys; sys.exit('bad \x1b[31m\x1b]0;title\x07')"]}
+    path = tmp_path / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"x": entry}}))
+    with terminal("ask", "Go", "--model", "rules", "--mcp", str(path)) as at:  # it is dumb: no colour of ours either
+        assert at.end() == 5
+    assert "bad \N{REPLACEMENT CHARACTER}[31m" in at.screen
+    assert "\x1b" not in at.screen
+    assert "\x07" not in at.screen
+
+
+def test_closed_streams_are_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    Screen().answer("nobody reads this")
+    monkeypatch.undo()
+    command = [sys.executable, "-m", "boxwright", "chat", "--model", "rules", "--bare"]
+    done = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
 def test_chat_goes_on_from_turn_to_turn_over_one_connection(old_json: Path, tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> dict[str, Any]:
         said = [message["content"] for message in body["messages"] if message["role"] == "user"]

@@ -11,7 +11,7 @@ from itertools import chain, repeat
 from typing import Any, ClassVar
 
 Reply = dict[str, Any]
-"""`{"content": str, "calls": [(name, arguments)]}`, or `{"status": int, "body": dict}` for a refusal.
+"""`{"content": str, "calls": [(name, arguments)]}`, or `{"status": int, "body": dict}` for a refusal (text is a page).
 
 Further keys: `thinking`, `finish`, `prompt_tokens`, `chunks` (OpenAI's chunks or Ollama's parts as they are, in place of
 those made of the content), and `stream`, how a stream goes wrong: `dies` after its first half, `endless`, `whole` (the
@@ -60,10 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
         lines = _ollama_lines(body, reply) if ollama else _openai_lines(body, reply)
         return self._stream(lines, reply.get("stream", ""), "application/x-ndjson" if ollama else "text/event-stream")
 
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
+    def _send(self, status: int, body: dict[str, Any] | str) -> None:
+        content = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", "text/html" if isinstance(body, str) else "application/json")
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         with suppress(BrokenPipeError, ConnectionResetError):  # a client that was killed while it waited

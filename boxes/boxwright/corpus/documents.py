@@ -123,7 +123,8 @@ def _files(folder: Path, skipped: list[Skipped]) -> Iterator[tuple[str, Path]]:
 
 
 def _inside(folder: Path, path: Path) -> str:
-    return path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+    inside = path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", inside)  # names may hold line ends
 
 
 def _refused(path: Path, hidden: bool) -> str | None:
@@ -192,6 +193,8 @@ def _row(line: str) -> Text:
 
 
 def _decoded(content: bytes, charset: str | None) -> str:
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as that of UTF-16 does
+        return content.decode("utf-32")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")  # its own error is a ValueError too
     if b"\0" in content:

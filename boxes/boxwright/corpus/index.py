@@ -40,8 +40,22 @@ def write_index(documents: Sequence[Document], path: Path) -> int:
     """Write the index of the documents; returns the number of passages.
 
     Raises:
-        BadInput: It is larger than a file of a box may be.
+        BadInput: It is larger than a file of a box may be, or cannot be written.
     """
+    try:
+        passages = _write(documents, path)
+    except sqlite3.OperationalError as error:
+        raise BadInput(f"cannot write the index {str(path)!r}: {error}") from error
+    size = path.stat().st_size
+    if size > LARGEST_FILE:
+        raise BadInput(
+            f"the index of {len(documents):,} documents has {size:,} bytes, and a file of a box may have "
+            f"{LARGEST_FILE:,}; make several boxes, one of each part of the folder"
+        )
+    return passages
+
+
+def _write(documents: Sequence[Document], path: Path) -> int:
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.executescript(_TABLES)
         database.execute("BEGIN")
@@ -51,12 +65,6 @@ def write_index(documents: Sequence[Document], path: Path) -> int:
         database.execute("INSERT INTO words (words) VALUES ('optimize')")
         database.execute("COMMIT")
         database.execute("VACUUM")
-    size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise BadInput(
-            f"the index of {len(documents):,} documents has {size:,} bytes, and a file of a box may have "
-            f"{LARGEST_FILE:,}; make several boxes, one of each part of the folder"
-        )
     return passages
 
 

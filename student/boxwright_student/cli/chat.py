@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,7 +18,7 @@ from boxwright.settings import Settings
 from boxwright.traces import TraceStore
 from boxwright_student.agent import Agent
 from boxwright_student.cli.consent import Consent
-from boxwright_student.cli.exits import Interrupts, Stopped, errors
+from boxwright_student.cli.exits import Interrupts, Stopped, errors, keep
 from boxwright_student.cli.options import AgentOptions, agent_options
 from boxwright_student.cli.screen import Screen
 from boxwright_student.toolset import Toolset
@@ -42,6 +44,8 @@ def chat(options: AgentOptions, yes: bool, thinking: bool) -> None:
             agent = options.agent(model, tools, None if yes else Consent(screen))
             await _Chat(agent, model, tools, store, screen).go_on()
 
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     with suppress(ImportError):
         import readline  # noqa: F401  # importing it is what gives `input` its history
     with errors(), _terminated():
@@ -96,7 +100,8 @@ class _Chat:
         with Interrupts(task.cancel) as interrupts:
             await asyncio.wait({task})
         trajectory = attempt.trajectory()
-        self._store.append(trajectory)
+        for told in keep(self._store, trajectory):
+            self._screen.note(told, fg="red")
         if interrupts.got == signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)
         error = None if task.cancelled() else task.exception()
@@ -114,6 +119,8 @@ class _Chat:
 
 def _line() -> str:
     """Read a line. It blocks the event loop, whose servers have nothing to say meanwhile, and Ctrl-C gets through."""
+    if sys.stdin is None:  # closed
+        raise EOFError
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input("> ").strip()

@@ -43,7 +43,7 @@ class Consent:
         async with self._turn:  # calls made side by side ask one after the other
             if call.name in self._always:
                 return True
-            if not sys.stdin.isatty():
+            if sys.stdin is None or not sys.stdin.isatty():
                 return await self._refuse(call)
             return await self._ask(call)
 

@@ -7,17 +7,20 @@ tools cannot be reached; 130 stopped by Ctrl-C; 143 stopped by SIGTERM.
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, Any, TypeVar
 
 import click
 
-from boxwright.errors import BoxwrightError, ModelUnreachable, ToolsUnreachable
-from boxwright.traces import Trajectory
+from boxwright.errors import BadInput, BoxwrightError, ModelUnreachable, RecordInvalid, ToolsUnreachable
+from boxwright.traces import TraceStore, Trajectory
+from boxwright.visible import visible
 
 T = TypeVar("T")
 NO_ANSWER, NO_MODEL, NO_TOOLS = 3, 4, 5
@@ -28,7 +31,7 @@ class Failure(click.ClickException):
     """An error with the exit code that stands for it."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(visible(message))  # servers' last words stand in it, and models' errors
         self.exit_code = exit_code  # type: ignore[misc]  # click declares it for the class, and reads it here
 
 
@@ -105,6 +108,31 @@ def errors() -> Iterator[None]:
         raise Failure(str(error), NO_TOOLS) from error
     except BoxwrightError as error:
         raise Failure(str(error)) from error
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # nobody reads on, as behind `| head`: click ends in silence
+            raise
+        raise Failure(f"{error}; free space, or name another file or folder") from error
+
+
+@contextmanager
+def failures_as_json(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Print `{"error": …}` for a failure, where that is wanted: who asked for JSON gets it, whatever comes."""
+    try:
+        yield
+    except (BoxwrightError, click.ClickException) as error:
+        if wanted():
+            with suppress(OSError):  # stdout itself may be what failed
+                click.echo(json.dumps({"error": str(error)}))
+        raise
+
+
+def keep(store: TraceStore, trajectory: Trajectory) -> list[str]:
+    """Add a trajectory to the store, and return what to say where that fails: an answer is shown all the same."""
+    try:
+        store.append(trajectory)
+    except (BadInput, RecordInvalid, OSError) as error:
+        return [f"the trajectory is not kept: {error}"]
+    return []
 
 
 def check_answered(trajectory: Trajectory) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -109,6 +110,23 @@ _OPTIONS = (
         help="Most seconds.",
     ),
 )
+
+
+def question_text(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Return a question as it was written, or what stdin holds for `-`.
+
+    Raises:
+        BadParameter: There is nothing in it, or it is no UTF-8.
+    """
+    if value == "-":
+        value = "" if sys.stdin is None else sys.stdin.buffer.read().decode(errors="surrogateescape")
+    if not value.strip():
+        raise click.BadParameter(f"ask something, got {value[:80]!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter(f"{value[error.start :][:80]!r} is no UTF-8; convert it with iconv") from error
+    return value
 
 
 def agent_options(command: Command) -> Command:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from boxwright.errors import BadInput
+from boxwright.files import writable
 from boxwright.jsontypes import digest
 from boxwright.models import Budgeted, load_model
 from boxwright.models.base import Usage
@@ -19,7 +23,7 @@ from boxwright.terminal import notes
 from boxwright.traces import TraceStore, Trajectory
 from boxwright.visible import visible
 from boxwright_student.cli.consent import refuse
-from boxwright_student.cli.exits import run_command
+from boxwright_student.cli.exits import errors, failures_as_json, run_command
 from boxwright_student.cli.options import AgentOptions, agent_options
 from boxwright_student.cli.screen import Screen
 from boxwright_student.suite_run import run_tasks
@@ -45,6 +49,17 @@ def run(
     as_json: bool,
 ) -> None:
     """Run the student over SUITE, a name or a tasks.jsonl, and print how many answers are right."""
+    with failures_as_json(lambda: as_json), errors():
+        figures, trajectories, store = _run(suite, options, split, limit, concurrency, yes, out)
+        if as_json:
+            click.echo(json.dumps(figures | {"written_to": str(store.path)}))
+        else:
+            _report(figures, trajectories, store)
+
+
+def _run(
+    suite: str, options: AgentOptions, split: str, limit: int | None, concurrency: int, yes: bool, out: Path | None
+) -> tuple[dict[str, Any], list[Trajectory], TraceStore]:
     settings = Settings()
     model = load_model(options.uri(settings), settings)
     loaded = load_suite(suite)
@@ -59,15 +74,33 @@ def run(
             agent = options.agent(budgeted, tools, None if yes else refuse(Screen()))
             return await run_tasks(agent, tasks, loaded.name, store, concurrency=concurrency, on_done=tally.add)
 
-    with tally:
+    with _alone(store.path), tally:
         trajectories = run_command(
             go(), lambda: f"stopped; {tally.done} of {len(tasks)} tasks are in {store.path}: the same command goes on"
         )
-    figures = {"model": model.uri, "label": model.label, "suite": loaded.name, "split": split} | _figures(trajectories)
-    if as_json:
-        click.echo(json.dumps(figures | {"written_to": str(store.path)}))
-    else:
-        _report(figures, trajectories, store)
+    about = {"model": model.uri, "label": model.label, "suite": loaded.name, "split": split}
+    return about | _figures(trajectories), trajectories, store
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a second run off the file: it would ask for everything again.
+
+    Raises:
+        BadInput: A run is writing the file, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    with writable(path.parent):
+        lock = FileLock(path.with_name(f".{path.name}.run.lock"), timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise BadInput(f"another run is writing {path}; wait for it, or name another file with --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Tally:
@@ -123,4 +156,4 @@ def _report(figures: dict[str, Any], trajectories: list[Trajectory], store: Trac
     click.echo(f"tokens     {figures['tokens']}")
     click.echo(f"written to {store.path}")
     for one in [one for one in trajectories if not one.right][:5]:
-        click.echo(f"  wrong: {one.task}: {visible(one.note or one.reason)}")
+        click.echo(visible(f"  wrong: {one.task}: {one.note or one.reason}"))

@@ -6,6 +6,8 @@ start is to cost little more than its clients.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import Any
 
@@ -30,7 +32,12 @@ class Screen:
     def __init__(self, *, thinking: bool = False, stream: bool | None = None) -> None:
         """Show thinking or not; stream the answer, by default where stdout is a terminal."""
         self._thinking = thinking
-        self._stream = sys.stdout.isatty() if stream is None else stream
+        self._at_terminal = sys.stdout is not None and sys.stdout.isatty()
+        self._stream = self._at_terminal if stream is None else stream
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self._color = False if plain else None
+        if isinstance(sys.stdout, io.TextIOWrapper):  # in another encoding than UTF-8, not every letter has a form
+            sys.stdout.reconfigure(errors="replace")
         self._written = ""
         self._open: TextPiece | None = None
 
@@ -48,13 +55,13 @@ class Screen:
         """Print the answer, unless it was streamed."""
         self._close()
         if self._written.strip() != visible(text).strip():
-            click.echo(visible(text) if sys.stdout.isatty() else text)
+            click.echo(visible(text) if self._at_terminal else text)
         self._written = ""
 
     def note(self, text: str, **style: Any) -> None:
         """Print a remark to stderr."""
         self._close()
-        click.echo(click.style(visible(text), **style), err=True)
+        click.echo(click.style(visible(text), **style), err=True, color=self._color)
 
     def _piece(self, piece: TextPiece) -> None:
         if not (self._thinking if piece.kind == "thinking" else self._stream):
@@ -64,7 +71,7 @@ class Screen:
         self._open = piece
         text = visible(piece.text)
         if piece.kind == "thinking":
-            click.echo(click.style(text, dim=True), err=True, nl=False)
+            click.echo(click.style(text, dim=True), err=True, nl=False, color=self._color)
         else:
             self._written += text
             click.echo(text, nl=False)

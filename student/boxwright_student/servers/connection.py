@@ -14,7 +14,7 @@ from mcp_types import CONNECTION_CLOSED, INVALID_REQUEST, CallToolResult, Tool
 
 from boxwright.errors import ToolsUnreachable
 from boxwright_student.servers.entries import ServerEntry
-from boxwright_student.servers.errors import CallLost
+from boxwright_student.servers.errors import CallLost, in_a_line
 from boxwright_student.servers.life import Life
 from boxwright_student.servers.transport import LastLines
 
@@ -131,7 +131,7 @@ class Connection:
             await life.end()
             raise
         if life.error is not None:
-            raise _NotReached(str(life.error) or type(life.error).__name__) from life.error
+            raise _NotReached(in_a_line(life.error)) from life.error
         return life
 
     async def _bury(self, life: Life) -> None:
@@ -167,7 +167,7 @@ class Connection:
 
     def _told(self, what: str, error: BaseException | None) -> str:
         last = str(self._stderr)
-        why = f": {str(error) or type(error).__name__}" if error is not None else ""
+        why = f": {in_a_line(error)}" if error is not None else ""
         return f"{what} ({self.entry.place}){why}" + (f"; its last words:\n{last}" if last else "")
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from boxwright.errors import BadInput
 
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.DOTALL)
 Transport = Literal["stdio", "http", "sse"]
 _TYPES: dict[str, Transport] = {
     "stdio": "stdio",
@@ -51,8 +53,10 @@ class ServerEntry(BaseModel):
 
     @property
     def place(self) -> str:
-        """The command or the address, for messages; without what follows `?`, which may hold a key."""
-        return self.url.partition("?")[0] if self.url is not None else " ".join([str(self.command), *self.args])
+        """The command or the address, for messages; without what stands before `@` and after `?`: these are secrets."""
+        if self.url is None:
+            return " ".join([str(self.command), *self.args])
+        return re.sub(r"(?<=//)[^/]*@", "", self.url.partition("?")[0])
 
     @model_validator(mode="after")
     def _whole(self) -> ServerEntry:
@@ -60,6 +64,10 @@ class ServerEntry(BaseModel):
             raise ValueError(f"type {self.type!r} is none of {', '.join(_TYPES)}")
         if (self.command is None) == (self.url is None):
             raise ValueError("needs either a command or a url")
+        if self.command is not None and not self.command.strip():
+            raise ValueError("the command is empty")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"the url begins with http:// or https://, got {self.url!r}")
         if self.type is not None and (self.transport == "stdio") != (self.command is not None):
             raise ValueError(f"type {self.type!r} needs a {'command' if self.transport == 'stdio' else 'url'}")
         return self
@@ -85,7 +93,7 @@ def read_mcp_json(path: Path) -> dict[str, ServerEntry]:
         BadInput: It cannot be read, names no server that can be started or reached, or a variable that is not set.
     """
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = json.loads(_plain(path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no mcp.json ({type(error).__name__}: {error}); {_FORM}") from error
     servers = (whole.get("mcpServers") or whole.get("servers")) if isinstance(whole, dict) else None
@@ -95,6 +103,12 @@ def read_mcp_json(path: Path) -> dict[str, ServerEntry]:
     if not entries:
         raise BadInput(f"{path}: every server is disabled; enable one, or ask with --bare")
     return entries
+
+
+def _plain(text: str) -> str:
+    """Return the text without the comments and the commas before a closing bracket that VS Code lets stand in it."""
+    uncommented = _COMMENT.sub(lambda found: found[1] or " ", text)
+    return _LAST_COMMA.sub(lambda found: found[1] or "", uncommented)
 
 
 _FORM = 'an mcp.json holds {"mcpServers": {"name": {"command": …} or {"url": …}}}'
