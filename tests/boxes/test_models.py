@@ -157,6 +157,10 @@ async def test_litellm_reaches_a_provider_and_counts_what_it_cost(
         monkeypatch.setenv("OPENAI_API_BASE", f"{server.url}/v1")
         with pytest.raises(ModelUnreachable, match="key was refused"):
             await load_model("litellm/gpt-4o", settings).complete(ASK)
+    with monkeypatch.context() as without:
+        without.delenv("OPENAI_API_KEY")
+        with pytest.raises(ModelUnreachable, match="there is no key .*set the provider's key"):
+            await load_model("litellm/gpt-4o", settings).complete(ASK)
     said = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9100 tokens."
     too_long = {"status": 400, "body": {"error": {"message": said, "code": "context_length_exceeded"}}}
     with model_server(lambda _: too_long) as server:

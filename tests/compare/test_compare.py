@@ -80,6 +80,7 @@ def test_the_demo_runs_from_tasks_to_a_comparison_and_says_what_stands_in(sandbo
         check_demo(tmp_path / "out", sandbox="bubblewrap")
 
 
+@pytest.mark.extended
 def test_the_demo_runs_without_a_real_sandbox_since_all_it_runs_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,15 @@ def test_our_own_server_is_trusted_and_others_are_when_the_entry_says_so(path: P
     assert [one.trusted for one in found.values()] == [False, True]
 
 
+def test_our_own_server_is_given_the_settings_of_what_it_runs_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"BOXWRIGHT_SANDBOX": "docker", "DOCKER_HOST": "tcp://far", "UV_DEFAULT_INDEX": "x", "https_proxy": "y"}
+    for name, value in {**given, "OPENAI_API_KEY": "secret", "MY_PROXY_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    environment = box_server().env or {}
+    assert given.items() <= environment.items()
+    assert "secret" not in environment.values()
+
+
 def test_a_key_or_a_password_in_an_address_is_not_told() -> None:
     assert ServerEntry(url="http://z/mcp?key=secret").place == "http://z/mcp"
     assert ServerEntry(url="http://me:p@ss@z/a@b").place == "http://z/a@b"

@@ -177,6 +177,7 @@ def _answers() -> Any:
     return answer
 
 
+@pytest.mark.extended
 def test_a_run_killed_five_times_never_asks_again_for_what_it_had(sandbox: Bubblewrap, tmp_path: Path) -> None:
     moments = random.Random(24)
     with model_server(_answers()) as server:

@@ -24,6 +24,8 @@ TIMEOUT_SECONDS = 300.0
 FACTS_SECONDS = 10.0
 NOTHING_KEPT = httpx.Limits(max_keepalive_connections=0)
 """No connection is kept: it would outlive the event loop that it belongs to."""
+_NO_KEY = re.compile("missing credentials|api_key client option must be set", re.IGNORECASE)
+"""What OpenAI's client says without a key, which LiteLLM passes on as an internal error of the server."""
 
 
 class OpenAiApi(RequestModel):
@@ -152,6 +154,8 @@ def as_model_error(error: openai.OpenAIError, uri: str, where: str, context_toke
     said = told.strip().partition("\n")[0][:300] or type(error).__name__
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return ModelUnreachable(f"{uri}: the key was refused ({said}); set the provider's key, such as OPENAI_API_KEY")
+    if _NO_KEY.search(said):
+        return ModelUnreachable(f"{uri}: there is no key ({said}); set the provider's key, such as OPENAI_API_KEY")
     if isinstance(error, openai.NotFoundError):
         return ModelUnreachable(f"{uri}: {where} has no such model or path ({said})")
     if isinstance(error, openai.APITimeoutError):

@@ -16,6 +16,8 @@ from boxwright.errors import BadInput
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _LAST_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[\]}])', re.DOTALL)
+_OURS = re.compile("BOXWRIGHT_|DOCKER_|UV_|SSL_CERT_|(https?|all|no)_proxy$", re.IGNORECASE)
+"""What our own server is given of the environment: its settings, and those of Docker and uv, which it runs."""
 Transport = Literal["stdio", "http", "sse"]
 _TYPES: dict[str, Transport] = {
     "stdio": "stdio",
@@ -75,7 +77,7 @@ class ServerEntry(BaseModel):
 
 def box_server(*arguments: str) -> ServerEntry:
     """Return the entry of our own box server, with the settings of this process."""
-    environment = {key: value for key, value in os.environ.items() if key.startswith("BOXWRIGHT_")}
+    environment = {key: value for key, value in os.environ.items() if _OURS.match(key)}
     return ServerEntry(
         command=sys.executable,
         args=["-P", "-m", "boxwright_server", "--stdio", *arguments],
