@@ -14,7 +14,7 @@ from boxwright.sandbox.bubblewrap import Bubblewrap
 
 pytestmark = pytest.mark.extended  # builds and installs: seconds that `make test` can spare
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = {"boxwright", "boxwright_server", "boxwright_teacher", "boxwright_student", "boxwright_compare"}
+PACKAGES = {"boxwright", *(f"boxwright_{name}" for name in ("server", "teacher", "student", "training", "compare"))}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.whl"))
 
 
-def test_the_wheel_holds_the_five_packages_the_library_and_what_they_read(wheel: Path) -> None:
+def test_the_wheel_holds_the_packages_the_library_and_what_they_read(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == PACKAGES
     for needed in (
@@ -35,6 +35,8 @@ def test_the_wheel_holds_the_five_packages_the_library_and_what_they_read(wheel:
         "boxwright/sandbox/inside/worker.py",
         "boxwright/py.typed",
         "boxwright_teacher/prompts/draft.md",
+        "boxwright_training/pocket/domains/boxes.txt",
+        "boxwright_training/pocket/template.jinja",
         "boxwright_compare/fixtures/teacher.hand-written.jsonl",
     ):
         assert needed in names
