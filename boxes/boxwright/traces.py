@@ -25,8 +25,6 @@ Ended = Literal[
     "seconds",
     "repetition",
     "context",
-    "length",
-    "empty",
     "cancelled",
     "model-error",
     "tools-error",

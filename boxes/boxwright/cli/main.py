@@ -12,6 +12,7 @@ import click
 
 from boxwright import __version__
 from boxwright.errors import BoxwrightError
+from boxwright.visible import visible
 
 GROUP = "boxwright.commands"
 INTERRUPTED = 130
@@ -40,7 +41,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BoxwrightError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except PermissionError as error:
