@@ -120,13 +120,17 @@ class Agent:
 
     async def attempt(self, task: Task, suite: str = "", *, first_words: str = "") -> Trajectory:
         """Attempt a task and score the answer; raises as `run`."""
-        trajectory = await self.run(task.prompt, first_words=first_words)
-        outcome = score(task, trajectory.answer)
-        scored = {
-            "right": outcome.right,
-            "reason": outcome.reason,
-            "task": task.id,
-            "suite": suite,
-            "split": task.split,
-        }
-        return trajectory.model_copy(update=scored)
+        return scored(await self.run(task.prompt, first_words=first_words), task, suite)
+
+
+def scored(trajectory: Trajectory, task: Task, suite: str) -> Trajectory:
+    """Return an attempt at a task with its score."""
+    outcome = score(task, trajectory.answer)
+    found = {
+        "right": outcome.right,
+        "reason": outcome.reason,
+        "task": task.id,
+        "suite": suite,
+        "split": task.split,
+    }
+    return trajectory.model_copy(update=found)

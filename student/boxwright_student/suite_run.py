@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from boxwright.errors import BoxwrightError, ModelError
 from boxwright.tasks import Task
 from boxwright.traces import TraceStore, Trajectory
-from boxwright_student.agent import Agent
+from boxwright_student.agent import Agent, scored
 
 
 async def run_tasks(
@@ -23,7 +23,8 @@ async def run_tasks(
     """Attempt each task once and return the trajectories in the tasks' order, those of an earlier run among them.
 
     An attempt of an earlier run counts if it was at the same prompt, with the same model and the same tools, and did
-    not end in an error of the model. The first error stops what has not begun.
+    not end in an error of the model. The first error stops what has not begun. What is cancelled is kept as far as it
+    came, and attempted anew by the next run.
 
     Raises:
         BudgetSpent: The model's budget was used up; what was done is in the store.
@@ -40,9 +41,13 @@ async def run_tasks(
         async with turn:
             if errors:
                 return
+            attempt = agent.start(task.prompt)
             try:
-                trajectory = await agent.attempt(task, suite)
+                trajectory = scored(await attempt.finish(), task, suite)
                 store.append(trajectory)
+            except asyncio.CancelledError:
+                store.append(scored(attempt.trajectory(), task, suite))
+                raise
             except BoxwrightError as error:
                 # Attempts under way come to their own end: what they asked for is paid.
                 errors.append(error)

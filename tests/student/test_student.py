@@ -1,5 +1,6 @@
 """The agent loop and the student's commands, over real MCP."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -99,6 +100,24 @@ async def test_a_spent_budget_stops_a_run_and_keeps_what_was_done(tmp_path: Path
     with pytest.raises(ModelError, match="is spent"):
         await run_tasks(Agent(model, NoTools()), tasks, "game24", store, concurrency=1)
     assert len(store.read()) == 2
+
+
+async def test_attempts_that_are_cancelled_are_on_disk_and_are_made_anew(tmp_path: Path) -> None:
+    class Stuck(Echo):
+        async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    tasks = load_suite("game24").split("dev", 2)
+    store = TraceStore(tmp_path / "t.jsonl")
+    running = asyncio.create_task(run_tasks(Agent(Scripted([calling("echo")] * 2), Stuck()), tasks, "game24", store))
+    await asyncio.sleep(0.2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [(one.ended, one.calls, one.suite) for one in store.read()] == [("cancelled", 1, "game24")] * 2
+    done = await run_tasks(Agent(Scripted(["a", "b"]), Echo()), tasks, "game24", store)
+    assert [one.ended for one in done] == ["answered"] * 2
 
 
 async def test_boxes_are_called_over_mcp(sandbox: Bubblewrap) -> None:
