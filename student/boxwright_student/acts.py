@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 from boxwright.jsontypes import canonical
 from boxwright.models import Completion, Message, ToolCall, ToolDefinition
 from boxwright.models.tokens import estimate_tokens
-from boxwright.traces import ActLanguage
 from boxwright_student.conversation import CallIds, sendable
 from boxwright_student.mounted import Mounted
 from boxwright_student.toolset import ToolOutcome
@@ -65,7 +64,6 @@ class Done:
 class Acts(AbstractAsyncContextManager["Acts"], Protocol):
     """One way of acting, for the time of one attempt."""
 
-    language: ActLanguage
     run_code: RunCode | None
     """Runs the code of candidates; None where acts are not code."""
 
@@ -103,7 +101,6 @@ class ToolCallActs:
         ids: Gives the calls their ids.
     """
 
-    language: ActLanguage = "tool-calls"
     run_code: RunCode | None = None
 
     def __init__(self, tools: Mounted, *, native: bool, ids: CallIds) -> None:

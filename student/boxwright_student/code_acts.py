@@ -7,7 +7,6 @@ from typing import Self
 
 from boxwright.models import Completion, InnerCall, Message, ToolCall, ToolDefinition
 from boxwright.models.tokens import estimate_tokens
-from boxwright.traces import ActLanguage
 from boxwright_student.acts import Done, Form, Turn, observation
 from boxwright_student.calls.thinking import split_thinking
 from boxwright_student.code import (
@@ -39,8 +38,6 @@ class CodeActs:
         ids: Gives the acts their ids.
         candidates: How many acts may be run side by side.
     """
-
-    language: ActLanguage = "code"
 
     def __init__(self, tools: Mounted, emit: Callable[[Event], None], *, ids: CallIds, candidates: int = 1) -> None:
         self._emit, self._ids = emit, ids
