@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml requirements/dev.txt tools/sandbox.sh
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Boxwright needs Python 3.11 or later; run: make PYTHON=/path/to/python3.11 demo"; exit 1; }
 	@echo "Setting up $(VENV) (once, a few minutes) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@sh tools/sandbox.sh
 	@touch $@
