@@ -16,6 +16,10 @@ from boxwright.models.base import Message, ToolDefinition, Usage
 
 SCHEMA: Literal[1] = 1
 ActLanguage = Literal["tool-calls", "code"]
+"""How our agent acts."""
+KeptLanguage = Literal["tool-calls", "code", "text"]
+"""How a trajectory's acts are written. In `text` they are lines of the content (`Message.acts`), as in ReAct's prompts,
+and what came of them is the user's next message; such trajectories are imported, to be trained on."""
 Ended = Literal[
     "answered",
     "empty",
@@ -60,7 +64,7 @@ class Trajectory(BaseModel):
     model: str
     label: str = ""
     """What must be said of the model wherever this shows, such as `hand-written`."""
-    act_language: ActLanguage = "tool-calls"
+    act_language: KeptLanguage = "tool-calls"
     tools: tuple[str, ...] = ()
     """Names of the tools that were mounted."""
     toolset: str = ""
@@ -72,7 +76,9 @@ class Trajectory(BaseModel):
 
     @property
     def calls(self) -> int:
-        """How many tool calls were made; where acts are code, by that code."""
+        """How many tool calls were made; where acts are code, by that code; where they are text, how many there are."""
+        if self.act_language == "text":
+            return sum(len(message.acts) for message in self.messages)
         code = self.act_language == "code"
         return sum(len(message.inner if code else message.tool_calls) for message in self.messages)
 

@@ -57,6 +57,9 @@ class Message(_Value):
     """Assistant only: the reasoning that the server gave apart from the content; never sent back to a server."""
     inner: tuple[InnerCall, ...] = ()
     """Tool only: the calls made by the code whose outcome it is; never sent to a server."""
+    acts: tuple[tuple[int, int], ...] = ()
+    """Assistant only, where acts are text: the stretches [start, end) of the content that are acts, in order; the rest
+    is reasoning. Never sent to a server."""
 
 
 class ToolDefinition(_Value):
@@ -146,7 +149,7 @@ class Request:
         Only what a server is sent counts, so neither thinking, inner calls nor raw arguments do.
         """
         messages = [
-            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner"}) for message in self.messages
+            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner", "acts"}) for message in self.messages
         ]
         numbers: dict[str, str] = {}
         for message in messages:
