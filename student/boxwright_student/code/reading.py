@@ -33,9 +33,14 @@ def read_code(text: str, names: Collection[str] = ()) -> str:
         names: The functions that code can call, beside `final_answer`.
     """
     text = _before_imagined(text)
-    blocks = _fenced(text) or [match[2] for match in _TAG.finditer(text)] or _headed(text) or _bare(text, names)
+    blocks = [_code_in(match) for match in _blocks(text)] or _bare(text, names)
     code = "\n".join(textwrap.dedent(_END.split(block)[0]).strip("\n") for block in blocks)
     return code.strip("\n") if code.strip() else ""
+
+
+def code_places(text: str) -> tuple[tuple[int, int], ...]:
+    """Return where the code stands that `read_code` reads, with its fences, tags or heads; a bare call is the text."""
+    return tuple(match.span() for match in _blocks(_before_imagined(text))) or ((0, len(text)),)
 
 
 def answer_of(text: str) -> str:
@@ -63,14 +68,24 @@ def _before_imagined(text: str) -> str:
     return text
 
 
-def _fenced(text: str) -> list[str]:
-    found = [(match["label"].lower(), match["code"] or match["inline"] or "") for match in _FENCE.finditer(text)]
-    labelled = [code for label, code in found if label in _LABELS]
-    return labelled or [code for label, code in found if not label and _looks_like_code(code)]
+def _blocks(text: str) -> list[re.Match[str]]:
+    return _fenced(text) or list(_TAG.finditer(text)) or _headed(text)
 
 
-def _headed(text: str) -> list[str]:
-    return [match[1] for match in _HEAD.finditer(text) if _looks_like_code(match[1])]
+def _code_in(match: re.Match[str]) -> str:
+    if match.re is _FENCE:
+        return match["code"] or match["inline"] or ""
+    return match[2] if match.re is _TAG else match[1]
+
+
+def _fenced(text: str) -> list[re.Match[str]]:
+    found = list(_FENCE.finditer(text))
+    labelled = [match for match in found if match["label"].lower() in _LABELS]
+    return labelled or [match for match in found if not match["label"] and _looks_like_code(_code_in(match))]
+
+
+def _headed(text: str) -> list[re.Match[str]]:
+    return [match for match in _HEAD.finditer(text) if _looks_like_code(match[1])]
 
 
 def _bare(text: str, names: Collection[str]) -> list[str]:

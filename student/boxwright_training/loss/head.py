@@ -51,6 +51,12 @@ class Head:
         """The number of tokens it tells apart."""
         return int(self.weight.shape[0])
 
+    def first(self, vocabulary: int | None) -> Head:
+        """Return the head of the first so many tokens, or itself: makers pad heads of one tokenizer differently."""
+        if vocabulary is None or vocabulary >= self.vocabulary:
+            return self
+        return Head(self.weight[:vocabulary], None if self.bias is None else self.bias[:vocabulary])
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Return the logits [c, V] of hidden states [c, H], float32 (float64 for a float64 weight)."""
         logits = _product(hidden.to(self.weight.dtype), self.weight.t(), _wide(self.weight.dtype))

@@ -1,0 +1,1 @@
+"""Commands of training: shells that parse arguments and print. Nobody imports them."""

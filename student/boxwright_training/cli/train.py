@@ -1,0 +1,120 @@
+"""Fine-tune a student on trajectories, span by span: the way beside the boxes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from boxwright.errors import BadInput, ExtraMissing
+from boxwright.terminal import notes
+from boxwright.visible import visible
+from boxwright_training.cli.convert import export, import_, oracle
+from boxwright_training.cli.look import inspect, memory, recipes
+
+STOPPED = 3
+"""Exit status of a run that was told to stop, and can go on."""
+
+
+@click.group(invoke_without_command=True)
+@click.option("--data", multiple=True, type=click.Path(path_type=Path), help="A file or folder of trajectories; may be repeated.")
+@click.option("--model", help="The student: a folder, or a name on the Hugging Face Hub.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
+@click.option("--recipe", default="sad", show_default=True, help="One of `boxwright train recipes`, or a .toml file.")
+@click.option("--teacher", help="A local teacher with the student's tokenizer, whose probabilities are learned.")
+@click.option("--cache", default=0, show_default=True, type=click.IntRange(0, 512), help="Ask the teacher once and keep its likeliest tokens, so many.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe, such as optimisation.learning_rate=1e-4.")
+@click.option("--held-out", default=0.05, show_default=True, type=click.FloatRange(0, 0.9), help="The share of questions that is kept to try the student on.")
+@click.option("--held-out-data", multiple=True, type=click.Path(path_type=Path), help="Files to try it on, in place of a share.")
+@click.option("--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a trajectory at most.")
+@click.option("--thoughts", default="template", show_default=True, type=click.Choice(["template", "content", "drop"]), help="Where thinking goes.")
+@click.option("--template", type=click.Path(path_type=Path), help="A chat template in place of the tokenizer's own.")
+@click.option("--template-option", "options", multiple=True, metavar="KEY=VALUE", help="What else the template is given, such as enable_thinking=false.")
+@click.option("--device-batch", default=1, show_default=True, type=click.IntRange(min=1), help="Rows that a device takes at once.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps, in place of the recipe's epochs.")
+@click.option("--no-checkpointing", is_flag=True, help="Keep activations: faster, and far more memory.")
+@click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "bf16", "float32"]))
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu"]))
+@click.option("--chunk", default=256, show_default=True, type=click.IntRange(min=1), help="Positions whose logits are in memory at once.")
+@click.option("--save-every", default=100, show_default=True, type=click.IntRange(min=1), help="Steps between checkpoints.")
+@click.option("--log-every", default=5, show_default=True, type=click.IntRange(min=1), help="Steps between lines of the log.")
+@click.option("--fsdp", is_flag=True, help="Shard the weights over the processes that torchrun started.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option("--json", "as_json", is_flag=True, help="Print what came out as JSON.")
+@click.pass_context
+def train(context: click.Context, /, **given: Any) -> None:
+    """Fine-tune a student on trajectories, or prepare and look at what it learns from.
+
+    \b
+    boxwright train oracle game24 --count 500 --out data/game24.jsonl
+    boxwright train --data data --model Qwen/Qwen3-0.6B --recipe kang --out run
+    boxwright train export run/model --out exported
+    """
+    if context.invoked_subcommand is not None:
+        return
+    missing = [f"--{name}" for name in ("data", "model", "out") if not given[name]]
+    if missing:
+        raise click.UsageError(f"{' and '.join(missing)} missing; `boxwright train --help` shows what a run takes")
+    _train(**given)
+
+
+for command in (oracle, import_, recipes, inspect, memory, export):
+    train.add_command(command)
+
+
+def _train(*, resume: bool, as_json: bool, changes: tuple[str, ...], options: tuple[str, ...], **given: Any) -> None:
+    from boxwright_training.recipes import load_recipe
+
+    recipe = load_recipe(given.pop("recipe"), dict(_pair("--set", one) for one in changes))
+    try:
+        from boxwright_training.training import Run, train
+    except ImportError as error:
+        raise ExtraMissing("training", "train") from error
+    checkpointing = not given.pop("no_checkpointing")
+    template_options = {key: _value(text) for key, text in (_pair("--template-option", one) for one in options)}
+    run = Run(
+        data=given.pop("data"),
+        held_out_data=given.pop("held_out_data"),
+        recipe=recipe,
+        template_options=template_options,
+        checkpointing=checkpointing,
+        **given,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, about its own next version
+        done = train(run, resume=resume, tell=lambda line: notes().print(visible(line), markup=False))
+    if as_json:
+        click.echo(json.dumps({**vars(done), "model": str(done.model)}))
+    else:
+        _report(done, run)
+    if done.stopped:
+        click.get_current_context().exit(STOPPED)
+
+
+def _report(done: Any, run: Any) -> None:
+    if done.stopped:
+        click.echo(f"stopped after {done.steps} steps; the same command with --resume goes on from {done.model}")
+        return
+    click.echo(f"{done.steps} steps; the model is in {done.model}")
+    for name, key in (("reasoning, nats a token", "reason"), ("acts, nats a token", "act"), ("acts exact", "exact_act")):
+        if done.after:
+            click.echo(f"held out: {name:24} {done.before.get(key, float('nan')):.4f} -> {done.after[key]:.4f}")
+    click.echo(f"next: boxwright train export {done.model} --out {run.out / 'exported'}")
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise BadInput(f"{option} takes KEY=VALUE, got {text!r}")
+    return key, value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

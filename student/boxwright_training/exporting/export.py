@@ -1,0 +1,117 @@
+"""Exports a checkpoint, adapter or full weights, into one folder that llama.cpp and Ollama run from."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from boxwright.errors import BadInput, ExtraMissing
+from boxwright.files import writable, write_atomically
+from boxwright_training.exporting.folder import is_adapter, read_json
+
+if TYPE_CHECKING:
+    from boxwright_training.exporting.gguf_file import Precision
+
+NAMES = ("adapter", "merged", "model.gguf", "Modelfile")
+"""All that an export's folder holds."""
+USUAL_CONTEXT = 8192
+"""The window that Ollama is told, where nothing is asked for and the network has it."""
+_NEEDED = ("gguf", "jinja2", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where the parts of an export lie."""
+
+    weights: Path
+    """Full weights: `merged/`, or the checkpoint itself."""
+    gguf: Path
+    modelfile: Path
+    adapter: Path | None
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    base: str | None = None,
+    precision: Precision = "F16",
+    context: int | None = None,
+    system: str | None = None,
+) -> Exported:
+    """Write `model.gguf` and `Modelfile` into `out`, and for an adapter `adapter/` and `merged/` too.
+
+    An export in `out` is replaced, part by part, each of them whole; the same checkpoint gives the same bytes.
+
+    Args:
+        checkpoint: What training saved: an adapter, or full weights.
+        out: The folder to write to.
+        base: The adapter's base model, where it is no longer where it was trained from.
+        precision: The type of the file's matrices.
+        context: The window that Ollama is told; `USUAL_CONTEXT`, or less if the network has less.
+        system: What Ollama begins conversations with.
+
+    Raises:
+        ExtraMissing: The packages of the extra `train` are not installed.
+        BadInput: `checkpoint` is neither, `out` holds something else, or `merge`, `write_gguf` or `modelfile` refuses.
+    """
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        raise ExtraMissing("exporting", "train")
+    # These import what the extra brings.
+    from boxwright_training.exporting.gguf_file import write_gguf
+    from boxwright_training.exporting.merging import merge
+    from boxwright_training.exporting.ollama import modelfile
+
+    _check(checkpoint, out)
+    weights, adapter = checkpoint, None
+    if is_adapter(checkpoint):
+        weights, adapter = out / "merged", out / "adapter"
+        merge(checkpoint, weights, base=base)
+        _copy(checkpoint, adapter)
+    window = context or min(USUAL_CONTEXT, read_json(weights / "config.json").get("max_position_embeddings", 0))
+    name = checkpoint.resolve().name
+    text = modelfile(weights, context=window, system=system, made_from=f"{name} ({precision}{_base(checkpoint, base)})")
+    write_gguf(weights, out / "model.gguf", precision, name=name)
+    write_atomically(out / "Modelfile", text)
+    return Exported(weights, out / "model.gguf", out / "Modelfile", adapter)
+
+
+def _check(checkpoint: Path, out: Path) -> None:
+    if not is_adapter(checkpoint) and not (checkpoint / "config.json").is_file():
+        raise BadInput(
+            f"{str(checkpoint)!r} is neither an adapter (adapter_config.json) nor full weights (config.json); name the "
+            "folder that the trainer or save_pretrained wrote"
+        )
+    if out.resolve() == checkpoint.resolve() or checkpoint.resolve().is_relative_to(out.resolve()):
+        raise BadInput(f"{str(out)!r} holds the checkpoint itself; choose a folder of its own for the export")
+    others = sorted(path.name for path in out.iterdir() if path.name not in NAMES) if out.is_dir() else []
+    others = [name for name in others if not name.startswith(tuple(f".{part}." for part in NAMES))]  # left by a kill
+    if others:
+        raise BadInput(
+            f"{str(out)!r} holds {', '.join(others[:5])} already; choose an empty folder, or one of an export"
+        )
+
+
+def _copy(folder: Path, out: Path) -> None:
+    """Copy an adapter, without the optimizer's state and the checkpoints that may lie in its folder."""
+    with writable(out.parent), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        made = Path(temporary) / "adapter"
+        made.mkdir()
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix in (".json", ".safetensors", ".jinja", ".md", ".txt", ".model"):
+                shutil.copyfile(path, made / path.name)
+        if out.exists():
+            out.rename(Path(temporary) / "before")
+        made.rename(out)
+
+
+def _base(checkpoint: Path, base: str | None) -> str:
+    if not is_adapter(checkpoint):
+        return ""
+    held = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
+    return f", merged into {base or held.get('base_model_name_or_path')}"

@@ -1,0 +1,104 @@
+"""Merges a LoRA adapter into its base model: a folder of full weights, with the tokenizer it was trained with."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from boxwright.errors import BadInput
+from boxwright.files import writable
+from boxwright_training.exporting.folder import ADAPTER, TOKENIZER_FILES, is_adapter, read_json
+
+_TIED = ("embed_tokens", "lm_head")
+_FETCHED = ("*.json", "*.jinja", "*.safetensors")
+
+
+def merge(adapter: Path, out: Path, *, base: str | None = None) -> None:
+    """Write base and adapter as one folder of weights, in the base's float type; `out` is there once it is whole.
+
+    Args:
+        adapter: A folder that peft saved.
+        out: The folder to make; one that is there is replaced.
+        base: The base model, a folder or a name on the Hub; what the adapter was trained on where nothing is given.
+
+    Raises:
+        BadInput: `adapter` is no LoRA adapter or does not fit the base, the base cannot be reached, or `out` cannot be
+            written.
+    """
+    settings = _settings(adapter)
+    source = _reached(base or settings.get("base_model_name_or_path") or "")
+    merged = _merged(source, adapter)
+    with writable(out.parent), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        made = Path(temporary) / "model"
+        merged.save_pretrained(made)
+        copy_tokenizer(adapter if (adapter / "tokenizer.json").is_file() else source, made)
+        if out.exists():
+            out.rename(Path(temporary) / "before")
+        made.rename(out)
+
+
+def copy_tokenizer(source: Path, out: Path) -> None:
+    """Copy the tokenizer's files as they are: what loads and saves them again may write another tokenizer."""
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
+
+
+def _settings(adapter: Path) -> dict[str, Any]:
+    if not is_adapter(adapter):
+        raise BadInput(f"{str(adapter)!r} is no adapter: it holds no {ADAPTER}; name the folder that peft saved")
+    settings = read_json(adapter / ADAPTER)
+    if settings.get("peft_type") != "LORA":
+        raise BadInput(
+            f"{str(adapter)!r} is an adapter of the kind {settings.get('peft_type')!r}, and LORA can be merged: train "
+            "that, or merge it with peft and export the full weights"
+        )
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise BadInput(f"{str(adapter)!r} holds no adapter_model.safetensors; save the adapter with save_pretrained")
+    return settings
+
+
+def _reached(base: str) -> Path:
+    """Give the folder of a base model, fetched from the Hub where it is no folder here."""
+    if (Path(base) / "config.json").is_file():
+        return Path(base)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        if Path(base).exists() or not base:
+            raise FileNotFoundError(f"{base!r} holds no config.json")
+        return Path(snapshot_download(base, allow_patterns=list(_FETCHED)))
+    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
+        raise BadInput(
+            f"cannot reach the base model {base!r} ({str(error).splitlines()[0]}); give base as a folder that "
+            "transformers saved, or as the name of a model on the Hub, and be online"
+        ) from error
+
+
+def _merged(source: Path, adapter: Path) -> Any:
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+    from transformers import AutoModelForCausalLM
+
+    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as held:
+        given = set(held.keys())
+    model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+    if model.config.tie_word_embeddings and any(part in key and "lora_" in key for key in given for part in _TIED):
+        raise BadInput(
+            f"{str(adapter)!r} adapts the embedding, which is the output of {str(source)!r} too: merged, it would "
+            f"change both; train without {' and '.join(_TIED)} in target_modules"
+        )
+    try:
+        adapted = PeftModel.from_pretrained(model, str(adapter))
+        taken = set(get_peft_model_state_dict(adapted))
+        if taken != given:
+            raise ValueError(f"{len(given ^ taken)} tensors have no counterpart, {min(given ^ taken)!r} among them")
+        return adapted.merge_and_unload(safe_merge=True)
+    except (RuntimeError, ValueError) as error:
+        raise BadInput(
+            f"the adapter {str(adapter)!r} does not fit {str(source)!r} ({str(error)[:300]}); give as base the model "
+            "that it was trained on"
+        ) from error

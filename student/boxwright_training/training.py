@@ -1,0 +1,331 @@
+"""One training run, in the order in which it happens: data, models, order, trainer, checkpoints, what comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import transformers
+from torch.utils.tensorboard import SummaryWriter
+from transformers.integrations import TensorBoardCallback
+
+from boxwright.errors import BadInput
+from boxwright.files import writable, write_atomically
+from boxwright.jsontypes import digest, pretty
+from boxwright_training.attached import attach
+from boxwright_training.batches import Drawn, collator
+from boxwright_training.card import write_card
+from boxwright_training.data import Data, load
+from boxwright_training.evaluation import Fit, evaluate
+from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer
+from boxwright_training.loss import LearnedWeights, SpanLoss
+from boxwright_training.memory import out_of_memory
+from boxwright_training.order import complexity, draws, shares
+from boxwright_training.recipes import Recipe
+from boxwright_training.span_trainer import SpanTrainer, checkpoints
+from boxwright_training.spans import Segmenter, Thoughts
+from boxwright_training.teacher_cache import TeacherCache
+
+__all__ = ["Run", "Trained", "train"]
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is trained on what, and how; all of it is kept in the run's folder."""
+
+    data: tuple[Path, ...]
+    model: str
+    """The student: a folder, or a name on the Hugging Face Hub."""
+    out: Path
+    recipe: Recipe
+    teacher: str | None = None
+    """A local teacher with the student's tokenizer."""
+    cache: int = 0
+    """How many of the teacher's likeliest tokens are kept in a cache; 0 asks the teacher at every step."""
+    held_out: float = 0.05
+    held_out_data: tuple[Path, ...] = ()
+    window: int = 4096
+    """Tokens of a row at most."""
+    thoughts: Thoughts = "template"
+    template: Path | None = None
+    """A chat template in place of the tokenizer's own."""
+    template_options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device_batch: int = 1
+    """Rows that a device takes at once."""
+    steps: int | None = None
+    """Steps in place of the recipe's epochs."""
+    checkpointing: bool = True
+    """Whether activations are computed again in the backward pass: a third more time, a fraction of the memory."""
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    device: Literal["auto", "cpu"] = "auto"
+    chunk: int = 256
+    """Positions whose logits are in memory at once."""
+    save_every: int = 100
+    """Steps between checkpoints."""
+    log_every: int = 5
+    fsdp: bool = False
+    """Whether weights are sharded over the processes that torchrun started; else each has all of them."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run gave."""
+
+    model: Path
+    """The folder of the adapter, or of all weights."""
+    steps: int
+    stopped: bool
+    """Whether it was told to stop before its end; then the model is that of its last checkpoint."""
+    before: dict[str, float]
+    """How well held-out trajectories were fitted before training (see `Fit.figures`); empty where none were held out."""
+    after: dict[str, float]
+
+
+def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
+    """Train, or go on with a run that was stopped or killed.
+
+    Raises:
+        BadInput: Something in the data, the models, the settings or the run's folder does not fit; the message says what.
+        TeacherInvalid: The teacher's signal cannot be learned from; the message names the trajectory.
+    """
+    transformers.set_seed(run.seed)
+    tokenizer = load_tokenizer(run.model, run.template)
+    segmenter = Segmenter(tokenizer, thoughts=run.thoughts, options=run.template_options)
+    data = load(
+        run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data
+    )
+    arguments = _arguments(run, len(data.rows))
+    say = tell if arguments.process_index == 0 else _silent
+    for line in data.told:
+        say(line)
+    resolved = _resolved(run, data, arguments)
+    last = _folder(run, resolved, resume, arguments.process_index == 0)
+    say(json.dumps(resolved, indent=1, default=str))
+    with out_of_memory(run):
+        trainer = _trainer(run, data, tokenizer, arguments, say)
+        before = _fit(trainer, data, tokenizer, "before") if last is None else _kept_fit(run.out)
+        if before and last is None and arguments.process_index == 0:
+            write_atomically(run.out / "before.json", pretty(before))
+        with _stops(trainer, say):
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
+        stopped = trainer.state.global_step < trainer.state.max_steps
+        after = {} if stopped else _fit(trainer, data, tokenizer, "after")
+    if stopped:
+        return Trained(checkpoints(run.out)[-1], trainer.state.global_step, True, before, {})
+    trainer.save_model(str(run.out / "model"))
+    if arguments.process_index == 0:
+        write_card(run.out / "model", resolved, data.counts, trainer.state.log_history, before, after)
+    return Trained(run.out / "model", trainer.state.global_step, False, before, after)
+
+
+# -- the parts --------------------------------------------------------------------------------------------------------
+
+
+def _trainer(
+    run: Run, data: Data, tokenizer: Any, arguments: transformers.TrainingArguments, tell: Tell
+) -> SpanTrainer:
+    recipe, pad = run.recipe, tokenizer.pad_token_id
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+    student = load_model(run.model, tokenizer, torch.float32 if recipe.adapter is None else dtype)
+    vocabulary = student.get_output_embeddings().weight.shape[0]
+    teacher, cache = None, None
+    if recipe.loss.teacher and run.teacher:
+        teacher = load_teacher(run.teacher, tokenizer, dtype, arguments.device, vocabulary)
+        if run.cache:
+            cache = _cached(run, data, teacher, vocabulary, arguments, tell)
+            teacher = None
+    elif recipe.loss.teacher:
+        tell("no --teacher: reasoning is learned token by token (cross-entropy) and not from a teacher's probabilities")
+    student = adapted(student, recipe.adapter, checkpointing=run.checkpointing)
+    loss = SpanLoss(
+        temperature=1.0 if cache else recipe.loss.temperature,
+        act=recipe.loss.act,
+        chunk=run.chunk,
+        compile=arguments.device.type == "cuda",
+    )
+    learned = LearnedWeights(recipe.loss.alpha, recipe.loss.beta) if recipe.loss.weights == "learned" else None
+    attach(student, loss, learned)
+    complexities = complexity(data.rows, recipe.curriculum, cache.entropies if cache else None)
+    order = draws(
+        complexities, _draws(run, len(data.rows)), recipe.curriculum, run.seed, shares(data.methods, dict(recipe.methods))
+    )
+    return SpanTrainer(
+        recipe=recipe,
+        rows=data.rows,
+        complexities=complexities,
+        teacher=teacher,
+        model=student,
+        args=arguments,
+        train_dataset=Drawn(order),
+        data_collator=collator(data.rows, pad, cache),
+        processing_class=tokenizer,
+        # Named by us, since its own folder would bear the machine's name.
+        callbacks=[TensorBoardCallback(SummaryWriter(str(run.out / "logs")))] if arguments.process_index == 0 else [],
+    )
+
+
+def _cached(
+    run: Run, data: Data, teacher: Any, vocabulary: int, arguments: transformers.TrainingArguments, tell: Tell
+) -> TeacherCache:
+    folder, name = run.out / "teacher-cache", str(run.teacher)
+    with arguments.main_process_first(desc="asking the teacher"):
+        cache = TeacherCache.open(folder, data.rows, name, run.cache)
+        if cache is None:
+            tell(f"asking the teacher of {len(data.rows)} rows (once; kept in {folder})")
+            cache = TeacherCache.make(folder, data.rows, teacher, name, run.cache, vocabulary=vocabulary)
+    return cache
+
+
+def _draws(run: Run, rows: int) -> int:
+    """How many rows are drawn in all: whole steps, so that no step is smaller than the others."""
+    steps = run.steps or max(1, round(rows * run.recipe.optimisation.epochs / run.recipe.optimisation.batch))
+    return steps * run.recipe.optimisation.batch
+
+
+def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
+    recipe = run.recipe.optimisation
+    cpu = run.device == "cpu" or not torch.cuda.is_available()
+    bf16 = run.precision == "bf16" or (run.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
+    plain: dict[str, Any] = {"use_cpu": cpu, "bf16": bf16}
+    if cpu and "LOCAL_RANK" in os.environ:  # as torchrun sets it
+        plain["ddp_backend"] = "gloo"
+    if run.fsdp:
+        plain |= {"fsdp": True, "fsdp_config": {"activation_checkpointing": run.checkpointing}}
+    arguments = transformers.TrainingArguments(
+        output_dir=str(run.out),
+        per_device_train_batch_size=run.device_batch,
+        num_train_epochs=1,
+        learning_rate=recipe.learning_rate,
+        warmup_steps=recipe.warmup,
+        lr_scheduler_type=recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.clip,
+        train_sampling_strategy="sequential",
+        remove_unused_columns=False,
+        logging_strategy="steps",
+        logging_steps=run.log_every,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=run.save_every,
+        save_total_limit=2,
+        report_to="none",
+        seed=run.seed,
+        data_seed=run.seed,
+        ddp_find_unused_parameters=False,
+        **plain,
+    )
+    parts, over = divmod(recipe.batch, run.device_batch * arguments.world_size)
+    if over or not parts:
+        raise BadInput(
+            f"a step of {recipe.batch} rows is no whole number of {arguments.world_size} processes with "
+            f"{run.device_batch} rows each; change --device-batch or --set optimisation.batch"
+        )
+    arguments.gradient_accumulation_steps = parts
+    return arguments
+
+
+def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -> dict[str, Any]:
+    """Everything that decides what comes out; two runs of the same are the same run."""
+    about = {key: value for key, value in asdict(run).items() if key not in ("out", "recipe")}
+    recipe = run.recipe.model_dump(mode="json")
+    return {
+        "recipe": recipe,
+        **json.loads(json.dumps(about, default=str)),
+        "data_digest": data.digest,
+        "rows": len(data.rows),
+        "processes": arguments.world_size,
+        "accumulation": arguments.gradient_accumulation_steps,
+        "device": str(arguments.device),
+        "bf16": arguments.bf16,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+LOGGED = ("save_every", "log_every", "torch", "transformers")
+"""What may differ between a run and its resume."""
+
+
+def _folder(run: Run, resolved: dict[str, Any], resume: bool, first: bool) -> Path | None:
+    """Return the checkpoint to go on from, or none for a new run, whose settings are written down.
+
+    Raises:
+        BadInput: The folder holds a run that was not to be resumed, or another run; or there is none to resume.
+    """
+    settings, last = run.out / "run.json", checkpoints(run.out)[-1:]
+    if not resume:
+        if settings.exists():
+            raise BadInput(f"{str(run.out)!r} holds a run; add --resume to go on with it, or name another --out")
+        if first:
+            with writable(run.out):
+                write_atomically(settings, pretty(resolved))
+        return None
+    if not settings.exists():
+        raise BadInput(f"--resume: there is no run in {str(run.out)!r}; leave --resume out to begin one")
+    held = json.loads(settings.read_text(encoding="utf-8"))
+    differ = [key for key in resolved if key not in LOGGED and digest(held.get(key)) != digest(resolved[key])]
+    if differ:
+        changes = "; ".join(f"{key} was {held.get(key)!r} and is {resolved[key]!r}" for key in differ)
+        raise BadInput(f"--resume: the run in {str(run.out)!r} is another one: {changes[:600]}")
+    return last[0] if last else None
+
+
+def _fit(trainer: SpanTrainer, data: Data, tokenizer: Any, when: str) -> dict[str, float]:
+    """Try the student on what is held out; every process takes its part."""
+    if not data.held_out:
+        return {}
+    accelerator = trainer.accelerator
+    model = trainer.model_wrapped if when == "after" else trainer.model.to(trainer.args.device)
+    batch = max(4, trainer.args.per_device_train_batch_size)
+    part = evaluate(
+        model,
+        data.held_out,
+        tokenizer.pad_token_id,
+        batch=batch,
+        part=accelerator.process_index,
+        parts=accelerator.num_processes,
+    )
+    if accelerator.num_processes == 1:
+        return part.figures()
+    sums = torch.tensor(list(asdict(part).values()), dtype=torch.float64, device=accelerator.device)
+    reason, act, *counts = accelerator.reduce(sums, "sum").tolist()
+    return Fit(reason, act, *map(int, counts)).figures()
+
+
+def _kept_fit(out: Path) -> dict[str, float]:
+    kept = out / "before.json"
+    found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    return found
+
+
+@contextmanager
+def _stops(trainer: SpanTrainer, tell: Tell) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM, end the step, write a checkpoint and stop; a second one stops at once."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        tell("stopping after this step; --resume will go on")
+        trainer.control.should_training_stop = True
+        trainer.control.should_save = True
+
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _silent(_: str) -> None:
+    """What the other processes tell."""
