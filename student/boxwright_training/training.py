@@ -101,7 +101,9 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     """
     transformers.set_seed(run.seed)
     tokenizer = load_tokenizer(run.model, run.template)
-    segmenter = Segmenter(tokenizer, thoughts=run.thoughts, options=run.template_options)
+    segmenter = Segmenter(
+        tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options
+    )
     data = load(
         run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data
     )

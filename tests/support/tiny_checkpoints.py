@@ -17,7 +17,9 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 SHAPE = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -34,13 +36,14 @@ def write_tokenizer(folder: Path, cut: str, *, template: str | None = CHATML, bo
 
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     own = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    steps = {
+    cuts: dict[str, list[Any]] = {
         "llama-bpe": [pre_tokenizers.Split(Regex(WORDS % "{1,3}"), "isolated"), whole],
         "qwen2": [pre_tokenizers.Split(Regex(WORDS % ""), "isolated"), whole],
         "smollm": [pre_tokenizers.Digits(individual_digits=True), own],
         "gpt-2": [own],
         "hex": [pre_tokenizers.Split(Regex("[0-9a-f]+"), "isolated"), whole],
-    }[cut]
+    }
+    steps = cuts[cut]
     tokenizer = Tokenizer(models.BPE(ignore_merges=cut == "llama-bpe"))
     tokenizer.pre_tokenizer = steps[0] if len(steps) == 1 else pre_tokenizers.Sequence(steps)
     tokenizer.decoder = decoders.ByteLevel()
@@ -72,7 +75,8 @@ def write_checkpoint(
 
     size = write_tokenizer(folder, cut, bos=bos)
     made = transformers.AutoConfig.for_model(
-        kind, **(SHAPE | {"vocab_size": size, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None} | config)
+        kind,
+        **(SHAPE | {"vocab_size": size, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None} | config),
     )
     torch.manual_seed(seed)
     model = transformers.AutoModelForCausalLM.from_config(made)

@@ -21,6 +21,7 @@ from boxwright.tasks.task import SPLITS
 from boxwright.traces import TraceStore, Trajectory
 from boxwright_student.acts import observation
 from boxwright_student.agent import SYSTEM
+from boxwright_student.attempt import SAME_AGAIN
 from boxwright_student.mcp_tools import box_server, connect
 from boxwright_training.oracles import ORACLES, LibraryTools, oracle_tasks, oracle_trajectories, write_trajectories
 from boxwright_training.oracles.drawing import wordings
@@ -171,7 +172,15 @@ def check_steps(one: Trajectory) -> None:
         assert said.role == "assistant" and 10 < len(said.content) < 420 and "{" not in said.content
         assert call.id == f"call_{number}" and call.name in one.tools and not call.fault
         assert (told.role, told.tool_call_id, told.name) == ("tool", call.id, call.name)
-        assert told.content
+        assert told.content and SAME_AGAIN not in told.content
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("name", ORACLES)
+async def test_a_thousand_trajectories_of_every_split_are_right(name: str, split: Split, runner: ToolRunner) -> None:
+    for one in await played(name, 1000, runner, split=split, seed=8):
+        check_steps(one)
 
 
 @pytest.mark.parametrize("name", ORACLES)

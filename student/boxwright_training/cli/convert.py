@@ -30,13 +30,13 @@ def oracle(name: str, count: int, split: Split, seed: int, tasks: Path | None, o
 
     if out.exists():
         raise BadInput(f"{str(out)!r} is there already; name another file, or remove it")
-    written = run_async(
+    run_async(
         write_trajectories(name, split=split, count=count, seed=seed, store=TraceStore(out), settings=Settings())
     )
     if tasks:
         rows = oracle_tasks(name, split=split, count=count, seed=seed)
         write_atomically(tasks, "".join(f"{task.model_dump_json(exclude_defaults=True)}\n" for task in rows))
-    click.echo(f"{written} trajectories of {name} ({split}) in {out}")
+    click.echo(f"{count} trajectories of {name} ({split}) in {out}")
 
 
 @click.command(name="import")

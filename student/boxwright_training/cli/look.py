@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from boxwright.errors import BadInput, ExtraMissing, NotFound
+from boxwright.errors import ExtraMissing, NotFound
 from boxwright.files import write_atomically
-from boxwright.terminal import screen
+from boxwright.terminal import notes, screen
+from boxwright.visible import visible
+
+if TYPE_CHECKING:
+    from boxwright_training.memory import Shape
 
 
 @click.command()
@@ -46,10 +51,28 @@ def inspect(
 ) -> None:
     """Show trajectories of PATHS coloured by span: what is prompt, learned as reasoning, learned as act, or observed."""
     try:
-        from boxwright_training.inspecting import as_html, as_text, looked_at
+        from boxwright_training.inspecting import as_html, as_text, look
+        from boxwright_training.loading import load_tokenizer
+        from boxwright_training.spans import Segmenter
     except ImportError as error:
         raise ExtraMissing("inspecting spans", "train") from error
-    raise NotImplementedError
+    from boxwright_training.importers import read_trajectories
+
+    imported = read_trajectories(paths)
+    segmenter = Segmenter(load_tokenizer(model, template), thoughts=cast(Any, thoughts))
+    found = imported.found
+    for fault in imported.faults:
+        notes().print(visible(fault), markup=False)
+    if html:
+        page = as_html([look(one, segmenter) for one in found[:most]], f"{len(found[:most])} of {len(found)} trajectories")
+        write_atomically(html, page)
+        click.echo(f"{len(found[:most])} of {len(found)} trajectories in {html}")
+        return
+    if number > len(found):
+        raise NotFound("trajectory", str(number), (), f"there are {len(found)}")
+    out = screen()
+    out.print(as_text(look(found[number - 1], segmenter), tokens=tokens, named=not out.is_terminal))
+    notes().print(visible(segmenter.rows(found, window).told()), markup=False)
 
 
 @click.command()
@@ -79,7 +102,7 @@ def memory(
         click.echo(f"{name:12} {getattr(found, name) / 2**30:7.2f} GiB")
 
 
-def _shape(name: str):  # type: ignore[no-untyped-def]
+def _shape(name: str) -> Shape:
     from boxwright_training.memory import SHAPES, Shape
 
     if name.lower() in SHAPES:

@@ -85,7 +85,7 @@ def agree(folder: Path, *, prompts: Sequence[str] = (), most: int = 32, file: Pa
     from boxwright_training.exporting.llama import serving
 
     texts, asked = _asked(folder, prompts)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         if file is None:
             file = Path(temporary) / "checkpoint.gguf"
             write_gguf(folder, file, "F32")

@@ -41,7 +41,9 @@ _TOOLS: Messages = [
 _RESULT = "Resu"
 _UNTOLD = "tools: the template tells them or their calls in no form that is known here, so Ollama will refuse them"
 _TOLD = "tools: told in Ollama's own JSON, which has no spaces and no more of a schema than Ollama keeps"
-_POCKET_NOTE = "tools: parameters come by name, and without limits, defaults and nested schemas, which Ollama does not keep"
+_POCKET_NOTE = (
+    "tools: parameters come by name, and without limits, defaults and nested schemas, which Ollama does not keep"
+)
 
 
 @dataclass(frozen=True)

@@ -125,13 +125,16 @@ def _write(writer: gguf.GGUFWriter, tensors: list[_Tensor], out: Path) -> None:
     free = shutil.disk_usage(out.parent).free
     if needed > free:
         raise BadInput(f"{str(out)!r} takes {needed:,} bytes and its disk has {free:,}: make room or write elsewhere")
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    for tensor in tensors:
-        writer.write_tensor_data(gguf.quants.quantize(tensor.read(), tensor.kind))
-    writer.flush()
-    writer.close()
+    try:
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for tensor in tensors:
+            writer.write_tensor_data(gguf.quants.quantize(tensor.read(), tensor.kind))
+        writer.flush()
+    finally:
+        with suppress(OSError):  # of what was left in its buffer by a write that failed
+            writer.close()
 
 
 @contextmanager

@@ -100,6 +100,8 @@ class Recipe(_Table):
     methods: dict[Literal["acts", "reasoning"], Positive] = {"acts": 1.0, "reasoning": 1.0}
     """Shares in which trajectories with acts, and those that only reason, are drawn; a method that is not named is
     left out. All equal means: as they are."""
+    mistakes: Literal["masked", "learned"] = "masked"
+    """Whether calls that failed are learned; what is said next is, in any case."""
     filters: Filters = Filters()
     loss: Loss = Loss()
     curriculum: Curriculum = Curriculum()

@@ -5,7 +5,7 @@ Each act language is written here as our agent sends it, so that a model is trai
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from boxwright.models import Message, ToolDefinition
@@ -16,10 +16,15 @@ from boxwright_student.code.reading import code_places
 from boxwright_student.code.signatures import ToolSignature
 from boxwright_training.kinds import Kind
 
-__all__ = ["Chat", "ChatMessage", "Part", "Thoughts", "chat_of"]
+__all__ = ["Chat", "ChatMessage", "Mistakes", "Part", "Thoughts", "chat_of"]
 
 Thoughts = Literal["template", "content", "drop"]
 """Where thinking goes: into the template's own `reasoning_content`, into the content between `<think>` tags, nowhere."""
+
+Mistakes = Literal["masked", "learned"]
+"""Whether calls that were refused or failed are learned: the reasoning that mends them is, in any case."""
+REFUSED = "Error: "
+"""How our student's loop begins the result of a call that failed."""
 
 
 class Part(NamedTuple):
@@ -73,11 +78,12 @@ class Chat:
     tools: tuple[dict[str, Any], ...] = field(default=())
 
 
-def chat_of(trajectory: Trajectory, thoughts: Thoughts = "template") -> Chat:
+def chat_of(trajectory: Trajectory, thoughts: Thoughts = "template", mistakes: Mistakes = "masked") -> Chat:
     """Return a trajectory as a template is given it.
 
     Reasoning is the thinking, the content beside calls, and what stands around code or around acts that are text; an
-    act is a call, code, an act that is text, or the answer. A message whose calls could not be read is not supervised.
+    act is a call, code, an act that is text, or the answer. A message whose calls could not be read is not supervised,
+    nor, where mistakes are masked, one whose calls all failed (as in SWE-Lego): what mended them is learned.
     """
     language = trajectory.act_language
     write = {"tool-calls": _with_calls, "code": _with_code, "text": _with_text}[language]
@@ -85,6 +91,8 @@ def chat_of(trajectory: Trajectory, thoughts: Thoughts = "template") -> Chat:
     written = _Ids().of([write(message) for message in messages])
     if language == "text":
         written = _observing(written)
+    if mistakes == "masked":
+        written = _mistakes_masked(written)
     if language == "code" and trajectory.definitions:
         written = _told_of_code(written, trajectory.definitions)
     tools = trajectory.definitions if language == "tool-calls" else ()
@@ -170,7 +178,7 @@ class _Ids:
 
     def _renamed(self, message: ChatMessage) -> ChatMessage:
         ids = tuple(self._known.setdefault(one, f"call{len(self._known):05}") for one in message.call_ids)
-        return ChatMessage(**{**vars(message), "call_ids": ids}) if ids else message
+        return replace(message, call_ids=ids) if ids else message
 
 
 def _told_of_code(messages: list[ChatMessage], definitions: tuple[ToolDefinition, ...]) -> list[ChatMessage]:
@@ -179,6 +187,17 @@ def _told_of_code(messages: list[ChatMessage], definitions: tuple[ToolDefinition
     if messages and messages[0].role == "system":
         return [ChatMessage("system", f"{messages[0].content}\n\n{prompt}"), *messages[1:]]
     return [ChatMessage("system", prompt), *messages]
+
+
+def _mistakes_masked(messages: list[ChatMessage]) -> list[ChatMessage]:
+    failed: set[str] = set()
+    for message in messages:
+        if message.role == "tool" and message.content.startswith(REFUSED):
+            failed.update(message.call_ids)
+    return [
+        replace(one, supervised=False) if one.call_ids and one.role == "assistant" and failed.issuperset(one.call_ids) else one
+        for one in messages
+    ]
 
 
 def _observing(messages: list[ChatMessage]) -> list[ChatMessage]:

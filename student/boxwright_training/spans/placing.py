@@ -57,11 +57,13 @@ class Placed:
         text: what was rendered.
         kinds: a kind for each character.
         turns: [start, end) of each supervised turn.
+        said: the place of each in the conversation.
     """
 
     text: str
     kinds: bytes
     turns: tuple[tuple[int, int], ...]
+    said: tuple[int, ...]
 
 
 def place(chat: Chat, template: Template) -> list[Placed]:
@@ -89,7 +91,8 @@ def place(chat: Chat, template: Template) -> list[Placed]:
             text, whole = said, last + 1
         here = [(at, one) for at, (full, one) in waiting if text[: one.end] == full[: one.end]]
         waiting = [(at, one) for at, one in waiting if all(at != other for other, _ in here)]
-        placed.append(Placed(text, _kinds(text, messages[:whole], here), tuple((one.start, one.end) for _, one in here)))
+        kinds = _kinds(text, messages[:whole], here)
+        placed.append(Placed(text, kinds, tuple((one.start, one.end) for _, one in here), tuple(at for at, _ in here)))
     return placed[::-1]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from boxwright.errors import BadInput
 from boxwright.traces import Trajectory
 from boxwright_training.kinds import Kind
-from boxwright_training.spans.chat import ChatMessage, Thoughts, chat_of
+from boxwright_training.spans.chat import ChatMessage, Mistakes, Thoughts, chat_of
 from boxwright_training.spans.placing import Placed, SpansInvalid, Template, place
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Segmenter:
     Args:
         tokenizer: a fast tokenizer of transformers with a chat template.
         thoughts: where thinking goes.
+        mistakes: whether calls that failed are learned.
         options: what else the template is given, such as `enable_thinking`.
 
     Raises:
@@ -93,7 +94,12 @@ class Segmenter:
     """
 
     def __init__(
-        self, tokenizer: Any, *, thoughts: Thoughts = "template", options: dict[str, Any] | None = None
+        self,
+        tokenizer: Any,
+        *,
+        thoughts: Thoughts = "template",
+        mistakes: Mistakes = "masked",
+        options: dict[str, Any] | None = None,
     ) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise BadInput(
@@ -105,7 +111,7 @@ class Segmenter:
                 f"the tokenizer {tokenizer.name_or_path!r} has no chat template; give one with --template FILE.jinja, or "
                 "take the model's instruct version"
             )
-        self.tokenizer, self.thoughts, self.options = tokenizer, thoughts, options or {}
+        self.tokenizer, self.thoughts, self.mistakes, self.options = tokenizer, thoughts, mistakes, options or {}
         self._ends, self._tokens = _ends(tokenizer), _never_cut(tokenizer)
 
     def place(self, trajectory: Trajectory) -> list[Placed]:
@@ -114,7 +120,7 @@ class Segmenter:
         Raises:
             SpansInvalid: They cannot be placed; the message says why.
         """
-        chat = chat_of(trajectory, self.thoughts)
+        chat = chat_of(trajectory, self.thoughts, self.mistakes)
         if not any(one.role == "assistant" and one.supervised for one in chat.messages):
             raise SpansInvalid("nothing in it was said by a model that could be learned")
         tools = list(chat.tools) or None
