@@ -24,14 +24,12 @@ class Batch:
 
     Attributes:
         input_ids: [batch, length] long.
-        attention_mask: [batch, length] long, 0 where padded.
         supervision: where they are supervised.
         rows: [batch] long, the numbers of the rows.
         top_k: what a teacher said, where that was cached.
     """
 
     input_ids: Tensor
-    attention_mask: Tensor
     supervision: Supervision
     rows: Tensor
     top_k: StoredTopK | None = None
@@ -44,7 +42,7 @@ class Batch:
 
         top_k = StoredTopK(move(self.top_k.ids), move(self.top_k.log_p)) if self.top_k else None
         return Batch(
-            move(self.input_ids), move(self.attention_mask), self.supervision.to(device), move(self.rows), top_k
+            move(self.input_ids), self.supervision.to(device), move(self.rows), top_k
         )
 
     @property
@@ -72,13 +70,11 @@ def collate(rows: Sequence[Row], numbers: Sequence[int], pad: int, cache: Teache
     length = max(map(len, chosen))
     ids = torch.full((len(chosen), length), pad, dtype=torch.long)
     kinds = torch.full((len(chosen), length), int(Kind.PROMPT), dtype=torch.long)
-    mask = torch.zeros((len(chosen), length), dtype=torch.long)
     for place, row in enumerate(chosen):
         ids[place, : len(row)] = torch.from_numpy(row.ids.astype("int64"))
         kinds[place, : len(row)] = torch.from_numpy(row.kinds.astype("int64"))
-        mask[place, : len(row)] = 1
     top_k = cache.batch(numbers, length) if cache else None
-    return Batch(ids, mask, Supervision.of(ids, kinds), torch.tensor(list(numbers)), top_k)
+    return Batch(ids, Supervision.of(ids, kinds), torch.tensor(list(numbers)), top_k)
 
 
 def collator(rows: Sequence[Row], pad: int, cache: TeacherCache | None = None) -> Any:

@@ -13,7 +13,7 @@ from boxwright_training.kinds import Kind
 from boxwright_training.recipes import Curriculum
 from boxwright_training.spans import Row
 
-__all__ = ["complexity", "draws", "shares", "weights"]
+__all__ = ["complexity", "draws", "evened", "shares", "weights"]
 
 
 def complexity(
@@ -52,6 +52,12 @@ def draws(
             epoch.sort(key=lambda row: complexities[row])
         found += epoch or [chance.randrange(len(shares))]
     return found[:count]
+
+
+def evened(order: Sequence[int], lengths: Sequence[int], batch: int) -> list[int]:
+    """Return the draws with those of each step, `batch` of them, by length: its parts are padded less, its sum the same."""
+    steps = (order[at : at + batch] for at in range(0, len(order), batch))
+    return [number for step in steps for number in sorted(step, key=lambda number: lengths[number])]
 
 
 def shares(methods: Sequence[str], wanted: dict[str, float]) -> NDArray[np.float64]:

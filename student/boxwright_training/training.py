@@ -28,7 +28,8 @@ from boxwright_training.evaluation import Fit, evaluate
 from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer
 from boxwright_training.loss import LearnedWeights, SpanLoss
 from boxwright_training.memory import out_of_memory
-from boxwright_training.order import complexity, draws, shares
+from boxwright_training.order import complexity, draws, evened, shares
+from boxwright_training.progress import Progress
 from boxwright_training.recipes import Recipe
 from boxwright_training.span_trainer import SpanTrainer, checkpoints
 from boxwright_training.spans import Segmenter, Thoughts
@@ -52,6 +53,8 @@ class Run:
     """A local teacher with the student's tokenizer."""
     cache: int = 0
     """How many of the teacher's likeliest tokens are kept in a cache; 0 asks the teacher at every step."""
+    cache_folder: Path | None = None
+    """Where the cache is; by default in the run's folder. Runs over the same rows can share one."""
     held_out: float = 0.05
     held_out_data: tuple[Path, ...] = ()
     window: int = 4096
@@ -162,25 +165,28 @@ def _trainer(
     order = draws(
         complexities, _draws(run, len(data.rows)), recipe.curriculum, run.seed, shares(data.methods, dict(recipe.methods))
     )
-    return SpanTrainer(
+    trainer = SpanTrainer(
         recipe=recipe,
         rows=data.rows,
         complexities=complexities,
         teacher=teacher,
         model=student,
         args=arguments,
-        train_dataset=Drawn(order),
+        train_dataset=Drawn(evened(order, [len(row) for row in data.rows], recipe.optimisation.batch)),
         data_collator=collator(data.rows, pad, cache),
         processing_class=tokenizer,
         # Named by us, since its own folder would bear the machine's name.
         callbacks=[TensorBoardCallback(SummaryWriter(str(run.out / "logs")))] if arguments.process_index == 0 else [],
     )
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.add_callback(Progress(tell))
+    return trainer
 
 
 def _cached(
     run: Run, data: Data, teacher: Any, vocabulary: int, arguments: transformers.TrainingArguments, tell: Tell
 ) -> TeacherCache:
-    folder, name = run.out / "teacher-cache", str(run.teacher)
+    folder, name = run.cache_folder or run.out / "teacher-cache", str(run.teacher)
     with arguments.main_process_first(desc="asking the teacher"):
         cache = TeacherCache.open(folder, data.rows, name, run.cache)
         if cache is None:
@@ -222,6 +228,7 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
         save_steps=run.save_every,
         save_total_limit=2,
         report_to="none",
+        disable_tqdm=True,
         seed=run.seed,
         data_seed=run.seed,
         ddp_find_unused_parameters=False,
@@ -255,7 +262,7 @@ def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -
     }
 
 
-LOGGED = ("save_every", "log_every", "torch", "transformers")
+LOGGED = ("cache_folder", "save_every", "log_every", "torch", "transformers")
 """What may differ between a run and its resume."""
 
 

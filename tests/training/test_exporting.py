@@ -343,7 +343,7 @@ def test_an_adapter_is_exported_whole_and_twice_is_the_same(checkpoint: Path, tm
     assert (exported.weights, exported.adapter) == (tmp_path / "out" / "merged", tmp_path / "out" / "adapter")
     assert not (tmp_path / "out" / "adapter" / "optimizer.pt").exists()
     text = exported.modelfile.read_text()
-    assert text.startswith(f"# Made by Boxwright from run (F16, merged into {checkpoint}).\n")
+    assert text.startswith(f"# Made by Boxwright from run (F16, merged into {checkpoint.name}).\n")
     assert "\nFROM ./model.gguf\nPARAMETER num_ctx 512\nPARAMETER temperature 0\n" in text
     assert text.endswith('\nSYSTEM """Be brief."""\n')
     assert agree(exported.weights).holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,15 @@ def _train(*, resume: bool, as_json: bool, changes: tuple[str, ...], options: tu
         checkpointing=checkpointing,
         **given,
     )
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of transformers, about its own next version
         done = train(run, resume=resume, tell=lambda line: notes().print(visible(line), markup=False))
+    if os.environ.get("RANK", "0") != "0":  # one of torchrun's others
+        return
     if as_json:
         click.echo(json.dumps({**vars(done), "model": str(done.model)}))
     else:

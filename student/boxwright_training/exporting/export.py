@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from boxwright.errors import BadInput, ExtraMissing
 from boxwright.files import writable, write_atomically
-from boxwright_training.exporting.folder import is_adapter, read_json
+from boxwright_training.exporting.folder import ADAPTER, is_adapter, read_json
 
 if TYPE_CHECKING:
     from boxwright_training.exporting.gguf_file import Precision
@@ -113,5 +112,6 @@ def _copy(folder: Path, out: Path) -> None:
 def _base(checkpoint: Path, base: str | None) -> str:
     if not is_adapter(checkpoint):
         return ""
-    held = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
-    return f", merged into {base or held.get('base_model_name_or_path')}"
+    name = str(base or read_json(checkpoint / ADAPTER).get("base_model_name_or_path"))
+    # A folder's name alone: where it lies on this machine concerns nobody who gets the Modelfile.
+    return f", merged into {Path(name).name if Path(name).is_dir() else name}"
