@@ -27,14 +27,13 @@ import numpy as np
 import torch
 
 from boxwright.settings import Settings
-from boxwright.tasks import Task
+from boxwright.tasks import Split, Task
 from boxwright.traces import TraceStore
 from boxwright_student.agent import Agent, Bounds
 from boxwright_training.importers import read_trajectories
 from boxwright_training.oracles import ORACLES, open_library, oracle_tasks, write_trajectories
 from boxwright_training.own_loop import TransformersModel
 from boxwright_training.recipes import load_recipe
-from boxwright_training.spans import Segmenter
 from boxwright_training.training import Run, train
 
 TEMPLATE = """{%- for message in messages %}
@@ -44,7 +43,8 @@ TEMPLATE = """{%- for message in messages %}
 {% elif message.role == 'assistant' %}<|im_start|>assistant
 {{ message.content }}
 {%- for call in message.tool_calls or [] %}<tool_call>
-{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}</tool_call>{% endfor %}<|im_end|>
+{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}</tool_call>
+{%- endfor %}<|im_end|>
 {% else %}<|im_start|>user
 {{ message.content }}<|im_end|>
 {% endif %}
@@ -53,7 +53,14 @@ TEMPLATE = """{%- for message in messages %}
 {% endif %}"""
 TEACHER = {"layers": 4, "width": 256, "heads": 4}
 STUDENT = {"layers": 2, "width": 128, "heads": 4}
-PLAIN = {"adapter": "none", "mistakes": "masked", "filters.used_tool": "true", "curriculum.order": "shuffled", "optimisation.batch": "16", "optimisation.clip": "1.0"}
+PLAIN = {
+    "adapter": "none",
+    "mistakes": "masked",
+    "filters.used_tool": "true",
+    "curriculum.order": "shuffled",
+    "optimisation.batch": "16",
+    "optimisation.clip": "1.0",
+}
 ARMS = {
     "cross-entropy": ("kang", {}),
     "token-level KL": ("token-kl", {}),
@@ -94,14 +101,14 @@ def main() -> None:
 async def trajectories(out: Path, count: int) -> None:
     """Write the oracles' trajectories, those to learn from and those to be tried on."""
     for name in ORACLES:
-        for split, wanted in (("build", count // 2 if name == "game24" else count), ("test", 150)):
+        wanted_of: list[tuple[Split, int]] = [("build", count // 2 if name == "game24" else count), ("test", 150)]
+        for split, wanted in wanted_of:
             path = out / split / f"{name}.jsonl"
             if not path.exists():
                 fresh = path.with_suffix(".new")
                 fresh.unlink(missing_ok=True)
-                await write_trajectories(
-                    name, split=split, count=wanted, seed=0, store=TraceStore(fresh), settings=Settings()  # type: ignore[arg-type]
-                )
+                store = TraceStore(fresh)
+                await write_trajectories(name, split=split, count=wanted, seed=0, store=store, settings=Settings())
                 fresh.rename(path)
 
 
@@ -124,7 +131,9 @@ def tokenizer_of(out: Path) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in ("<tool_call>", "</tool_call>")])
+    tokenizer.add_tokens(
+        [AddedToken(mark, special=False, normalized=False) for mark in ("<tool_call>", "</tool_call>")]
+    )
     made = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=marks[2], pad_token=marks[0])
     made.chat_template = TEMPLATE
     made.save_pretrained(out / "tokenizer")
@@ -229,7 +238,10 @@ def report(found: dict[str, list[dict[str, Any]]]) -> None:
     """Print a row for each arm: means over seeds, and the spread."""
     print(f"\n{'':24} {'seeds':>5} {'reason':>16} {'act':>16} {'acts exact':>16} {'tasks solved':>18}")
     for name, runs in found.items():
-        cells = [spread([run["fit"][key] for run in runs], 100 if key == "exact_act" else 1) for key in ("reason", "act", "exact_act")]
+        cells = [
+            spread([run["fit"][key] for run in runs], 100 if key == "exact_act" else 1)
+            for key in ("reason", "act", "exact_act")
+        ]
         cells.append(spread([statistics.mean(run["solved"].values()) for run in runs], 100))
         print(f"{name:24} {len(runs):5} {cells[0]:>16} {cells[1]:>16} {cells[2]:>16} {cells[3]:>18}")
     for name, runs in found.items():
@@ -250,7 +262,9 @@ def paired(left: list[dict[str, Any]], right: list[dict[str, Any]]) -> str:
     """The difference over the same seeds and tasks, with a 95% interval by bootstrap over tasks."""
     pairs = list(zip(left, right, strict=False))
     tasks = list(pairs[0][0]["solved"])
-    differences = np.array([statistics.mean(int(a["solved"][t]) - int(b["solved"][t]) for a, b in pairs) for t in tasks])
+    differences = np.array(
+        [statistics.mean(int(a["solved"][t]) - int(b["solved"][t]) for a, b in pairs) for t in tasks]
+    )
     draws = np.random.default_rng(0).integers(len(tasks), size=(10_000, len(tasks)))
     low, high = np.quantile(differences[draws].mean(1), [0.025, 0.975])
     return f"{100 * differences.mean():+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"

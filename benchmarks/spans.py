@@ -64,7 +64,9 @@ def main() -> None:
         tokenizers |= shipped(arguments.templates)
     for name in SETS:
         imported = read_trajectories([arguments.data / name])
-        print(f"\n{name}: {len(imported.found)} trajectories, {len(imported.faults)} rows were none {imported.faults[:3]}")
+        print(
+            f"\n{name}: {len(imported.found)} trajectories, {len(imported.faults)} rows were none {imported.faults[:3]}"
+        )
         for template, tokenizer in tokenizers.items():
             print(f"  {template:22} {_segmented(Segmenter(tokenizer), imported.found)}")
 
@@ -92,7 +94,8 @@ def _segmented(segmenter: Segmenter, found: list[Any]) -> str:
             counts.update(Kind(kind).name.lower() for kind in kinds.tolist())
     total = sum(counts[kind.name.lower()] for kind in Kind)
     shares = ", ".join(f"{kind.name.lower()} {counts[kind.name.lower()]}" for kind in Kind)
-    told = f"{counts['right']} right in {counts['texts']} texts; {shares} of {total} tokens, {counts['across']} across two spans"
+    told = f"{counts['right']} right in {counts['texts']} texts; {shares} of {total} tokens"
+    told += f", {counts['across']} across two spans"
     return f"{told}; {1e3 * seconds / len(found):.1f} ms each" + (f"; not: {dict(reasons)}" if reasons else "")
 
 

@@ -41,9 +41,7 @@ class Batch:
             return tensor.to(device, non_blocking=non_blocking)
 
         top_k = StoredTopK(move(self.top_k.ids), move(self.top_k.log_p)) if self.top_k else None
-        return Batch(
-            move(self.input_ids), self.supervision.to(device), move(self.rows), top_k
-        )
+        return Batch(move(self.input_ids), self.supervision.to(device), move(self.rows), top_k)
 
     @property
     def counts(self) -> Tensor:

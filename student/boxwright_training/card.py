@@ -54,7 +54,7 @@ def write_card(
         f"| seed | {resolved['seed']} |",
         f"| made with | torch {resolved['torch']}, transformers {resolved['transformers']}, on {resolved['device']} |",
         "",
-        "What the data come from, and what they may be used for, its owners say: read the terms of the teacher's provider.",
+        "What the data may be used for, their owners say: read the terms of the teacher's provider.",
         "",
         *_fit(before, after),
         "## Departures from the paper",

@@ -14,7 +14,7 @@ from boxwright.tasks.suites import masked
 from boxwright.traces import Trajectory
 from boxwright_training.filters import filtered
 from boxwright_training.importers import Sourced, read_trajectories
-from boxwright_training.recipes import Recipe
+from boxwright_training.recipes import Method, Recipe
 from boxwright_training.spans import Row, Rows, Segmenter
 
 __all__ = ["Data", "load", "method_of"]
@@ -25,7 +25,7 @@ class Data:
     """What a run learns from, and what it is tried on."""
 
     rows: list[Row]
-    methods: list[str]
+    methods: list[Method]
     """The method of each row's trajectory."""
     held_out: list[Row]
     told: list[str]
@@ -36,7 +36,7 @@ class Data:
     """Of the trajectories that are learned."""
 
 
-def method_of(trajectory: Trajectory) -> str:
+def method_of(trajectory: Trajectory) -> Method:
     """Say whether a trajectory acts or only reasons."""
     return "acts" if trajectory.calls else "reasoning"
 

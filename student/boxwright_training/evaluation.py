@@ -1,4 +1,4 @@
-"""How well a student fits held-out trajectories: its loss on each kind of span, and how many acts it would write exactly."""
+"""How well a student fits held-out trajectories: its loss on each kind of span, and how many acts would be exact."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ def as_text(looked: Looked, *, tokens: bool = False, named: bool = False) -> Tex
 
 def as_html(looked: Sequence[Looked], title: str) -> str:
     """Return a page of trajectories, complete in itself; whatever they hold is shown and never run."""
-    legend = " ".join(f'<span class="{kind.name.lower()}">{kind.name.lower()}: {text}</span>' for kind, text in MEANINGS.items())
+    legend = " ".join(
+        f'<span class="{kind.name.lower()}">{kind.name.lower()}: {text}</span>' for kind, text in MEANINGS.items()
+    )
     body = "\n".join(_article(one) for one in looked)
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8">

@@ -12,7 +12,11 @@ from boxwright_training.recipes import Adapter
 
 __all__ = ["adapted", "load_model", "load_teacher", "load_tokenizer", "refuse_other_tokenizer"]
 
-PROBES = ('Thought: 3.5 × 4 = 14\nAction: solve[{"numbers": [4, 9]}]', "naïve façade 北京 🙂\t\r\n  two  spaces", "0123456789")
+PROBES = (
+    'Thought: 3.5 × 4 = 14\nAction: solve[{"numbers": [4, 9]}]',
+    "naïve façade 北京 🙂\t\r\n  two  spaces",
+    "0123456789",
+)
 
 
 def load_tokenizer(name: str, template: Path | None = None) -> Any:
@@ -31,7 +35,9 @@ def load_tokenizer(name: str, template: Path | None = None) -> Any:
             raise BadInput(f"--template {str(template)!r} cannot be read: {error}") from error
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise BadInput(f"the tokenizer {name!r} has neither a token to pad with nor one to end with (pad_token, eos_token)")
+            raise BadInput(
+                f"the tokenizer {name!r} has neither a token to pad with nor one to end with (pad_token, eos_token)"
+            )
         # What is padded is masked, so any token serves; a new one would need a new row of the embedding.
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -48,7 +54,10 @@ def load_model(name: str, tokenizer: Any, dtype: torch.dtype) -> Any:
     model = _loaded(AutoModelForCausalLM, name, "model", dtype=dtype)
     known = model.get_input_embeddings().weight.shape[0]
     if known < len(tokenizer):
-        raise BadInput(f"the model {name!r} knows {known} tokens and its tokenizer {len(tokenizer)}; take the two that belong together")
+        raise BadInput(
+            f"the model {name!r} knows {known} tokens and its tokenizer {len(tokenizer)}; take the two that belong "
+            "together"
+        )
     return model
 
 
@@ -60,10 +69,11 @@ def load_teacher(name: str, tokenizer: Any, dtype: torch.dtype, device: torch.de
     """
     refuse_other_tokenizer(name, load_tokenizer(name), tokenizer)
     teacher = load_model(name, tokenizer, dtype)
-    if teacher.get_output_embeddings().weight.shape[0] < vocabulary:
+    known = teacher.get_output_embeddings().weight.shape[0]
+    if known < vocabulary:
         raise BadInput(
-            f"the teacher {name!r} tells {teacher.get_output_embeddings().weight.shape[0]} tokens apart and the student "
-            f"{vocabulary}: their KL has no meaning; take a teacher whose head is not smaller"
+            f"the teacher {name!r} tells {known} tokens apart and the student {vocabulary}: their KL has "
+            "no meaning; take a teacher whose head is not smaller"
         )
     return teacher.requires_grad_(False).eval().to(device)
 
@@ -79,14 +89,14 @@ def refuse_other_tokenizer(name: str, theirs: Any, ours: Any) -> None:
         odd = sorted(token for token in left.keys() | right.keys() if left.get(token) != right.get(token))
         shown = ", ".join(f"{token!r} is {left.get(token)} there and {right.get(token)} here" for token in odd[:3])
         raise BadInput(
-            f"the teacher {name!r} has another tokenizer than the student ({len(odd)} tokens differ: {shown}): a KL between "
-            "them has no meaning; take a teacher of the student's family, or leave --teacher out (cross-entropy)"
+            f"the teacher {name!r} has another tokenizer than the student ({len(odd)} tokens differ: {shown}): a KL "
+            "between them has no meaning; take a teacher of the student's family, or leave --teacher out"
         )
     for text in PROBES:
         if theirs(text, add_special_tokens=False).input_ids != ours(text, add_special_tokens=False).input_ids:
             raise BadInput(
-                f"the teacher {name!r} has the student's tokens but cuts {text!r} otherwise; take a teacher of the student's "
-                "family, or leave --teacher out (cross-entropy)"
+                f"the teacher {name!r} has the student's tokens but cuts {text!r} otherwise; take a teacher of the "
+                "student's family, or leave --teacher out (cross-entropy)"
             )
 
 
@@ -119,5 +129,6 @@ def _loaded(kind: Any, name: str, what: str, **options: Any) -> Any:
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = " ".join(str(error).split())[:300]
         raise BadInput(
-            f"no {what} {name!r}: {said}; name a folder with config.json and tokenizer.json, or a model of the Hugging Face Hub"
+            f"no {what} {name!r}: {said}; name a folder with config.json and tokenizer.json, or a model of the "
+            "Hugging Face Hub"
         ) from error

@@ -125,7 +125,7 @@ def estimate(
     of_head = 4 * shape.embedding if rank is None else 0
     return Memory(
         weights=2 * shape.weights,
-        trained=(4 + 4 + 8 if rank is None else 4 + 4 + 8) * trained,
+        trained=(4 + 4 + 8) * trained,
         activations=activations,
         head=logits + of_head,
         teacher=2 * teacher.weights + 2 * tokens * (inner + shape.width) if teacher else 0,

@@ -1,16 +1,16 @@
-"""The order in which rows are seen, decided before training begins: one seed, one order, and a resume is a place in it."""
+"""The order in which rows are seen, decided before training: one seed, one order, and a resume is a place in it."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boxwright_training.kinds import Kind
-from boxwright_training.recipes import Curriculum
+from boxwright_training.recipes import Curriculum, Method
 from boxwright_training.spans import Row
 
 __all__ = ["complexity", "draws", "evened", "shares", "weights"]
@@ -55,12 +55,12 @@ def draws(
 
 
 def evened(order: Sequence[int], lengths: Sequence[int], batch: int) -> list[int]:
-    """Return the draws with those of each step, `batch` of them, by length: its parts are padded less, its sum the same."""
+    """Return the draws with those of each step, `batch` of them, by length: padded less, and the same in sum."""
     steps = (order[at : at + batch] for at in range(0, len(order), batch))
     return [number for step in steps for number in sorted(step, key=lambda number: lengths[number])]
 
 
-def shares(methods: Sequence[str], wanted: dict[str, float]) -> NDArray[np.float64]:
+def shares(methods: Sequence[Method], wanted: Mapping[Method, float]) -> NDArray[np.float64]:
     """Return how often each row is drawn in an epoch, 1 on the mean, so that methods come in the wanted shares.
 
     Equal shares are as the data are.

@@ -21,7 +21,7 @@ __all__ = ["TransformersModel"]
 class TransformersModel(RequestModel):
     """A causal language model of transformers behind the seam of models; greedy, one request at a time.
 
-    It writes calls as text, which the student's loop reads as it does those of any server without tool calls of its own.
+    It writes calls as text, which the student's loop reads as it does those of servers that know no tool calls.
 
     Args:
         model: the model, with its weights on a device.
@@ -56,7 +56,9 @@ class TransformersModel(RequestModel):
             tokenize=False,
             **self._options,
         )
-        ids = self._tokenizer(prompt + request.prefix, add_special_tokens=False, return_tensors="pt").to(self._model.device)
+        ids = self._tokenizer(prompt + request.prefix, add_special_tokens=False, return_tensors="pt").to(
+            self._model.device
+        )
         with torch.inference_mode():
             answer = self._model.generate(
                 **ids,

@@ -36,4 +36,6 @@ class Progress(transformers.TrainerCallback):
         pace = (time.monotonic() - started) / max(1, state.global_step - first)
         left = pace * (state.max_steps - state.global_step)
         shown = "  ".join(f"{key} {logs[key]:.4g}" for key in SHOWN if key in logs)
-        self._tell(f"step {state.global_step} of {state.max_steps}  {shown}  {pace:.2f} s a step, {left / 60:.0f} min left")
+        self._tell(
+            f"step {state.global_step} of {state.max_steps}  {shown}  {pace:.2f} s a step, {left / 60:.0f} min left"
+        )

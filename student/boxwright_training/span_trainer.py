@@ -1,4 +1,4 @@
-"""transformers' Trainer with the span loss: counts over accumulation and devices, each term logged, whole checkpoints."""
+"""transformers' Trainer with the span loss: counts over accumulation and devices, terms logged, whole checkpoints."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ class SpanTrainer(transformers.Trainer):
         super().__init__(**options)
         self.recipe, self.rows, self.complexities, self.teacher = recipe, rows, complexities, teacher
         self.loss_is_scaled_for_ga = True
-        self._terms = torch.zeros(3, device=self.args.device)  # reason, act, cosine of their gradients; since the last log
+        self._terms = torch.zeros(
+            3, device=self.args.device
+        )  # reason, act, cosine of their gradients; since the last log
         self._logged_at = 0
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Batch]], device: torch.device) -> Tensor | None:
@@ -96,7 +98,9 @@ class SpanTrainer(transformers.Trainer):
         teacher = batch.top_k
         if teacher is None and self.teacher is not None:
             with self.accelerator.autocast():
-                teacher = teacher_states(self.teacher, batch, Head.of(base_of(self.accelerator.unwrap_model(model))).vocabulary)
+                teacher = teacher_states(
+                    self.teacher, batch, Head.of(base_of(self.accelerator.unwrap_model(model))).vocabulary
+                )
         span = {
             "batch": batch,
             "teacher": teacher,
@@ -119,12 +123,13 @@ class SpanTrainer(transformers.Trainer):
 
     @property
     def _progress(self) -> float:
-        return self.state.global_step / max(1, self.state.max_steps)
+        return float(self.state.global_step / max(1, self.state.max_steps))
 
     def _weights(self) -> tuple[float, float]:
         loss, share = self.recipe.loss, self._progress
-        ends = (loss.alpha if loss.alpha_end is None else loss.alpha_end), (
-            loss.beta if loss.beta_end is None else loss.beta_end
+        ends = (
+            (loss.alpha if loss.alpha_end is None else loss.alpha_end),
+            (loss.beta if loss.beta_end is None else loss.beta_end),
         )
         return loss.alpha + share * (ends[0] - loss.alpha), loss.beta + share * (ends[1] - loss.beta)
 
@@ -155,8 +160,8 @@ class SpanTrainer(transformers.Trainer):
             self._logged_at = self.state.global_step
             if not math.isfinite(logs["loss"]):
                 raise BadInput(
-                    f"the loss is {logs['loss']} at step {self.state.global_step}: training has diverged; lower the learning "
-                    "rate (--set optimisation.learning_rate=...), and go on from the last checkpoint with --resume"
+                    f"the loss is {logs['loss']} at step {self.state.global_step}: training has diverged; lower the "
+                    "learning rate (--set optimisation.learning_rate=...), and go on with --resume"
                 )
         super().log(logs, start_time)
 
@@ -182,7 +187,7 @@ class SpanTrainer(transformers.Trainer):
         learned.s.grad = held
         return norm
 
-    # -- what a run leaves ----------------------------------------------------------------------------------------------
+    # -- what a run leaves ------------------------------------------------------------------------------------------
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Give learned weights a learning rate of their own."""
@@ -214,8 +219,9 @@ class SpanTrainer(transformers.Trainer):
             free = shutil.disk_usage(self.args.output_dir).free >> 20
             shutil.rmtree(staging, ignore_errors=True)
             raise BadInput(
-                f"the checkpoint of step {self.state.global_step} cannot be written to {self.args.output_dir!r} ({free} MiB "
-                f"free): {' '.join(str(error).split())[:200]}; what was saved before is whole: make room and add --resume"
+                f"the checkpoint of step {self.state.global_step} cannot be written to {self.args.output_dir!r} "
+                f"({free} MiB free): {' '.join(str(error).split())[:200]}; what was saved before is whole: make "
+                "room and add --resume"
             ) from error
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():

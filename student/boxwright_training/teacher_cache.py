@@ -114,8 +114,8 @@ class TeacherCache:
             ids, log_p, places = _ask(model, row, k, vocabulary)
             if np.isneginf(log_p).all(-1).any() or np.isnan(log_p).any():
                 raise TeacherInvalid(
-                    f"{row.source}: the teacher {teacher!r} gives NaN or infinities there; run it in bfloat16 or float32, "
-                    "or leave the trajectory out"
+                    f"{row.source}: the teacher {teacher!r} gives NaN or infinities there; run it in bfloat16 or "
+                    "float32, or leave the trajectory out"
                 )
             said.append((ids.astype(np.int32), log_p.astype(np.float16), places.astype(np.int32)))
             on_row(number)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import transformers
 from torch.utils.tensorboard import SummaryWriter
@@ -91,7 +90,7 @@ class Trained:
     stopped: bool
     """Whether it was told to stop before its end; then the model is that of its last checkpoint."""
     before: dict[str, float]
-    """How well held-out trajectories were fitted before training (see `Fit.figures`); empty where none were held out."""
+    """How well held-out trajectories were fitted before training (`Fit.figures`); empty where none were held out."""
     after: dict[str, float]
 
 
@@ -99,17 +98,13 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     """Train, or go on with a run that was stopped or killed.
 
     Raises:
-        BadInput: Something in the data, the models, the settings or the run's folder does not fit; the message says what.
+        BadInput: Something in the data, models, settings or the run's folder does not fit; the message says what.
         TeacherInvalid: The teacher's signal cannot be learned from; the message names the trajectory.
     """
     transformers.set_seed(run.seed)
     tokenizer = load_tokenizer(run.model, run.template)
-    segmenter = Segmenter(
-        tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options
-    )
-    data = load(
-        run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data
-    )
+    segmenter = Segmenter(tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options)
+    data = load(run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data)
     arguments = _arguments(run, len(data.rows))
     say = tell if arguments.process_index == 0 else _silent
     for line in data.told:
@@ -163,7 +158,11 @@ def _trainer(
     attach(student, loss, learned)
     complexities = complexity(data.rows, recipe.curriculum, cache.entropies if cache else None)
     order = draws(
-        complexities, _draws(run, len(data.rows)), recipe.curriculum, run.seed, shares(data.methods, dict(recipe.methods))
+        complexities,
+        _draws(run, len(data.rows)),
+        recipe.curriculum,
+        run.seed,
+        shares(data.methods, recipe.methods),
     )
     trainer = SpanTrainer(
         recipe=recipe,
@@ -297,7 +296,7 @@ def _fit(trainer: SpanTrainer, data: Data, tokenizer: Any, when: str) -> dict[st
     accelerator = trainer.accelerator
     model = trainer.model_wrapped if when == "after" else trainer.model.to(trainer.args.device)
     batch = max(4, trainer.args.per_device_train_batch_size)
-    part = evaluate(
+    part: Fit = evaluate(
         model,
         data.held_out,
         tokenizer.pad_token_id,

@@ -9,17 +9,17 @@ import pytest
 
 pytest.importorskip("transformers", reason="spans need a tokenizer (the extra 'train')")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from boxwright.errors import BadInput  # noqa: E402
-from boxwright.models import Message, ToolCall, ToolDefinition, Usage  # noqa: E402
-from boxwright.traces import KeptLanguage, Trajectory  # noqa: E402
-from boxwright_training.importers import Sourced, read_trajectories  # noqa: E402
-from boxwright_training.kinds import Kind  # noqa: E402
-from boxwright_training.spans import Segmenter, SpansInvalid, chat_of  # noqa: E402
-from support.span_checks import faults, stretches  # noqa: E402
-from support.tiny_models import CHATML, LLAMA3, MISTRAL, tiny_tokenizer  # noqa: E402
+from boxwright.errors import BadInput
+from boxwright.models import Message, ToolCall, ToolDefinition, Usage
+from boxwright.traces import KeptLanguage, Trajectory
+from boxwright_training.importers import Sourced, read_trajectories
+from boxwright_training.kinds import Kind
+from boxwright_training.spans import Segmenter, SpansInvalid, chat_of
+from support.span_checks import faults, stretches
+from support.tiny_models import CHATML, LLAMA3, MISTRAL, tiny_tokenizer
 
 CALL = ToolCall(id="one", name="solve", arguments={"numbers": [4, 9]})
 TOOL = ToolDefinition(name="solve", description="Make 24.", parameters={"type": "object", "properties": {}})
@@ -182,7 +182,11 @@ def test_a_row_that_cannot_be_placed_is_listed_with_its_place_and_loses_no_other
 
 
 def test_nothing_of_what_is_observed_or_asked_can_be_learned() -> None:
-    (row,) = Segmenter(CHATML_TOKENIZER).rows([Sourced(trajectory(*ASKED, said("", "", CALL), SEEN, said("5")), "f:1")], 500).rows
+    (row,) = (
+        Segmenter(CHATML_TOKENIZER)
+        .rows([Sourced(trajectory(*ASKED, said("", "", CALL), SEEN, said("5")), "f:1")], 500)
+        .rows
+    )
     learned = CHATML_TOKENIZER.decode([token for token, kind in zip(row.ids, row.kinds, strict=True) if kind in (1, 2)])
     assert learned == (
         '<tool_call>\n{"name": "solve", "arguments": {"numbers": [4, 9]}}\n</tool_call><|im_end|>5<|im_end|>'
@@ -212,7 +216,9 @@ def test_every_token_has_one_span_and_all_that_was_said_its_own_kind(one: Trajec
     assert faults(segmenter.place(one), chat_of(one), segmenter) == []
 
 
-@pytest.mark.parametrize("tokenizer", [CHATML_TOKENIZER, LLAMA3_TOKENIZER, MISTRAL_TOKENIZER], ids=["chatml", "llama", "mistral"])
+@pytest.mark.parametrize(
+    "tokenizer", [CHATML_TOKENIZER, LLAMA3_TOKENIZER, MISTRAL_TOKENIZER], ids=["chatml", "llama", "mistral"]
+)
 @pytest.mark.parametrize("name", ["fireact", "react_prompts", "knowagent", "swe_agent_trajs"])
 def test_public_trajectories_are_segmented_and_at_most_one_in_two_hundred_is_not(
     name: str, tokenizer: Any, shared_data: Path

@@ -100,7 +100,9 @@ def test_a_cached_teacher_says_what_the_teacher_says(made: Path, tmp_path: Path)
     # Cached log-probabilities are of 16 bits.
     assert [line["reason"] for line in log(cached)] == pytest.approx([line["reason"] for line in log(asked)], rel=2e-2)
     assert any(line.startswith("asking the teacher of") for line in lines)
-    again, lines = told(a_run(made, tmp_path / "again", steps=3, cache=vocabulary, cache_folder=tmp_path / "cached" / "teacher-cache"))
+    again, lines = told(
+        a_run(made, tmp_path / "again", steps=3, cache=vocabulary, cache_folder=tmp_path / "cached" / "teacher-cache")
+    )
     assert not any(line.startswith("asking the teacher of") for line in lines)
     assert log(again) == log(cached)
 
@@ -139,7 +141,9 @@ def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(made: Path, tmp_
     assert not (tmp_path / "killed" / "model").exists()
     done = subprocess.run([*arguments, "--resume", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["steps"] == 24
-    left, right = (load_file(folder / "adapter_model.safetensors") for folder in (whole.model, tmp_path / "killed" / "model"))
+    left, right = (
+        load_file(folder / "adapter_model.safetensors") for folder in (whole.model, tmp_path / "killed" / "model")
+    )
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)
 
@@ -164,7 +168,11 @@ def test_two_processes_learn_what_one_learns(made: Path, tmp_path: Path) -> None
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run([*torchrun, *arguments], capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
-        lines = [line for line in json.loads((tmp_path / name / "model" / "training.json").read_text())["log"] if "loss" in line]
+        lines = [
+            line
+            for line in json.loads((tmp_path / name / "model" / "training.json").read_text())["log"]
+            if "loss" in line
+        ]
         for line, other in zip(log(one), lines, strict=True):
             assert line["loss"] == pytest.approx(other["loss"], abs=1e-4)
         assert done.stdout.count("8 steps; the model is in") == 1
@@ -224,7 +232,11 @@ def test_a_full_disk_loses_no_checkpoint(made: Path, tmp_path: Path, monkeypatch
 
 def test_a_loss_that_is_no_number_ends_the_run(made: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="training has diverged; lower the learning rate"):
-        train(a_run(made, tmp_path / "run", changes=FULL | {"optimisation.learning_rate": "1e30", "optimisation.clip": "0"}))
+        train(
+            a_run(
+                made, tmp_path / "run", changes=FULL | {"optimisation.learning_rate": "1e30", "optimisation.clip": "0"}
+            )
+        )
 
 
 def test_memory_that_does_not_suffice_is_told_with_what_to_change(
@@ -256,13 +268,17 @@ def test_settings_that_do_not_fit_are_named(given: dict[str, Any], said: str, ma
 
 
 def test_what_is_held_out_may_not_be_learned(made: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"40 of the held-out questions are in the training files too, the first at .*data.jsonl"):
+    with pytest.raises(
+        BadInput, match=r"40 of the held-out questions are in the training files too, the first at .*data.jsonl"
+    ):
         train(a_run(made, tmp_path / "run", held_out_data=(made / "data.jsonl",)))
 
 
 def test_the_command_says_what_is_missing_or_no_value() -> None:
     assert "--data and --model and --out missing" in _invoke().output
-    assert "--set takes KEY=VALUE" in str(_invoke("--data", "x", "--model", "m", "--out", "o", "--set", "epochs").exception)
+    assert "--set takes KEY=VALUE" in str(
+        _invoke("--data", "x", "--model", "m", "--out", "o", "--set", "epochs").exception
+    )
     wrong = _invoke("--data", "x", "--model", "m", "--out", "o", "--set", "loss.gamma=1").exception
     assert "loss.gamma: Extra inputs are not permitted" in str(wrong)
 

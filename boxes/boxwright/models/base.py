@@ -149,7 +149,8 @@ class Request:
         Only what a server is sent counts, so neither thinking, inner calls nor raw arguments do.
         """
         messages = [
-            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner", "acts"}) for message in self.messages
+            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner", "acts"})
+            for message in self.messages
         ]
         numbers: dict[str, str] = {}
         for message in messages:

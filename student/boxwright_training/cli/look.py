@@ -36,7 +36,9 @@ def recipes() -> None:
 @click.option("--template", type=click.Path(path_type=Path), help="A chat template in place of the tokenizer's own.")
 @click.option("--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a row at most.")
 @click.option("--tokens", is_flag=True, help="Show where each token ends.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page of the first trajectories in place of showing one.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Write a page of the first trajectories in place of showing one."
+)
 @click.option("--most", default=50, show_default=True, type=click.IntRange(min=1), help="How many go into the page.")
 def inspect(
     paths: tuple[Path, ...],
@@ -49,7 +51,7 @@ def inspect(
     html: Path | None,
     most: int,
 ) -> None:
-    """Show trajectories of PATHS coloured by span: what is prompt, learned as reasoning, learned as act, or observed."""
+    """Show trajectories of PATHS coloured by span: what is given, learned as reasoning or as act, or observed."""
     try:
         from boxwright_training.inspecting import as_html, as_text, look
         from boxwright_training.loading import load_tokenizer
@@ -64,7 +66,9 @@ def inspect(
     for fault in imported.faults:
         notes().print(visible(fault), markup=False)
     if html:
-        page = as_html([look(one, segmenter) for one in found[:most]], f"{len(found[:most])} of {len(found)} trajectories")
+        page = as_html(
+            [look(one, segmenter) for one in found[:most]], f"{len(found[:most])} of {len(found)} trajectories"
+        )
         write_atomically(html, page)
         click.echo(f"{len(found[:most])} of {len(found)} trajectories in {html}")
         return
@@ -76,8 +80,12 @@ def inspect(
 
 
 @click.command()
-@click.option("--model", default="qwen3-8b", show_default=True, help="A known shape, or a folder or name with a config.json.")
-@click.option("--rank", default=64, show_default=True, type=click.IntRange(min=0), help="Of LoRA; 0 trains all weights.")
+@click.option(
+    "--model", default="qwen3-8b", show_default=True, help="A known shape, or a folder or name with a config.json."
+)
+@click.option(
+    "--rank", default=64, show_default=True, type=click.IntRange(min=0), help="Of LoRA; 0 trains all weights."
+)
 @click.option("--window", default=4096, show_default=True, type=click.IntRange(min=16))
 @click.option("--device-batch", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--chunk", default=256, show_default=True, type=click.IntRange(min=1))
@@ -112,4 +120,6 @@ def _shape(name: str) -> Shape:
 
         return Shape.of(AutoConfig.from_pretrained(name))
     except (ImportError, OSError, ValueError, AttributeError) as error:
-        raise NotFound("model shape", name, SHAPES, f"one of {', '.join(SHAPES)}, or a folder with a config.json") from error
+        raise NotFound(
+            "model shape", name, SHAPES, f"one of {', '.join(SHAPES)}, or a folder with a config.json"
+        ) from error

@@ -14,6 +14,7 @@ from boxwright.errors import BadInput, ExtraMissing
 from boxwright.terminal import notes
 from boxwright.visible import visible
 from boxwright_training.cli.convert import export, import_, oracle
+from boxwright_training.cli.evaluate import evaluate
 from boxwright_training.cli.look import inspect, memory, recipes
 
 STOPPED = 3
@@ -21,27 +22,75 @@ STOPPED = 3
 
 
 @click.group(invoke_without_command=True)
-@click.option("--data", multiple=True, type=click.Path(path_type=Path), help="A file or folder of trajectories; may be repeated.")
+@click.option(
+    "--data", multiple=True, type=click.Path(path_type=Path), help="A file or folder of trajectories; may be repeated."
+)
 @click.option("--model", help="The student: a folder, or a name on the Hugging Face Hub.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
 @click.option("--recipe", default="sad", show_default=True, help="One of `boxwright train recipes`, or a .toml file.")
 @click.option("--teacher", help="A local teacher with the student's tokenizer, whose probabilities are learned.")
-@click.option("--cache", default=0, show_default=True, type=click.IntRange(0, 512), help="Ask the teacher once and keep its likeliest tokens, so many.")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe, such as optimisation.learning_rate=1e-4.")
-@click.option("--held-out", default=0.05, show_default=True, type=click.FloatRange(0, 0.9), help="The share of questions that is kept to try the student on.")
-@click.option("--held-out-data", multiple=True, type=click.Path(path_type=Path), help="Files to try it on, in place of a share.")
-@click.option("--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a trajectory at most.")
-@click.option("--thoughts", default="template", show_default=True, type=click.Choice(["template", "content", "drop"]), help="Where thinking goes.")
+@click.option(
+    "--cache",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 512),
+    help="Ask the teacher once and keep its likeliest tokens, so many.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the recipe, such as optimisation.learning_rate=1e-4.",
+)
+@click.option(
+    "--held-out",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 0.9),
+    help="The share of questions that is kept to try the student on.",
+)
+@click.option(
+    "--held-out-data", multiple=True, type=click.Path(path_type=Path), help="Files to try it on, in place of a share."
+)
+@click.option(
+    "--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a trajectory at most."
+)
+@click.option(
+    "--thoughts",
+    default="template",
+    show_default=True,
+    type=click.Choice(["template", "content", "drop"]),
+    help="Where thinking goes.",
+)
 @click.option("--template", type=click.Path(path_type=Path), help="A chat template in place of the tokenizer's own.")
-@click.option("--template-option", "options", multiple=True, metavar="KEY=VALUE", help="What else the template is given, such as enable_thinking=false.")
-@click.option("--device-batch", default=1, show_default=True, type=click.IntRange(min=1), help="Rows that a device takes at once.")
+@click.option(
+    "--template-option",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What else the template is given, such as enable_thinking=false.",
+)
+@click.option(
+    "--device-batch", default=1, show_default=True, type=click.IntRange(min=1), help="Rows that a device takes at once."
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Steps, in place of the recipe's epochs.")
 @click.option("--no-checkpointing", is_flag=True, help="Keep activations: faster, and far more memory.")
 @click.option("--precision", default="auto", show_default=True, type=click.Choice(["auto", "bf16", "float32"]))
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu"]))
-@click.option("--chunk", default=256, show_default=True, type=click.IntRange(min=1), help="Positions whose logits are in memory at once.")
-@click.option("--save-every", default=100, show_default=True, type=click.IntRange(min=1), help="Steps between checkpoints.")
-@click.option("--log-every", default=5, show_default=True, type=click.IntRange(min=1), help="Steps between lines of the log.")
+@click.option(
+    "--chunk",
+    default=256,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Positions whose logits are in memory at once.",
+)
+@click.option(
+    "--save-every", default=100, show_default=True, type=click.IntRange(min=1), help="Steps between checkpoints."
+)
+@click.option(
+    "--log-every", default=5, show_default=True, type=click.IntRange(min=1), help="Steps between lines of the log."
+)
 @click.option("--fsdp", is_flag=True, help="Shard the weights over the processes that torchrun started.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
@@ -63,7 +112,7 @@ def train(context: click.Context, /, **given: Any) -> None:
     _train(**given)
 
 
-for command in (oracle, import_, recipes, inspect, memory, export):
+for command in (oracle, import_, recipes, inspect, memory, evaluate, export):
     train.add_command(command)
 
 
@@ -107,7 +156,11 @@ def _report(done: Any, run: Any) -> None:
         click.echo(f"stopped after {done.steps} steps; the same command with --resume goes on from {done.model}")
         return
     click.echo(f"{done.steps} steps; the model is in {done.model}")
-    for name, key in (("reasoning, nats a token", "reason"), ("acts, nats a token", "act"), ("acts exact", "exact_act")):
+    for name, key in (
+        ("reasoning, nats a token", "reason"),
+        ("acts, nats a token", "act"),
+        ("acts exact", "exact_act"),
+    ):
         if done.after:
             click.echo(f"held out: {name:24} {done.before.get(key, float('nan')):.4f} -> {done.after[key]:.4f}")
     click.echo(f"next: boxwright train export {done.model} --out {run.out / 'exported'}")

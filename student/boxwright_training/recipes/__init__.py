@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from boxwright.errors import BadInput, NotFound
 from boxwright_training.filters import Filters
 
-__all__ = ["Adapter", "Curriculum", "Loss", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
+__all__ = ["Adapter", "Curriculum", "Loss", "Method", "Optimisation", "Recipe", "load_recipe", "recipe_names"]
 
 FOLDER = Path(__file__).parent
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Method = Literal["acts", "reasoning"]
+"""Whether a trajectory acts, or only reasons."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -60,7 +62,7 @@ class Curriculum(_Table):
     start: float = Field(default=0.25, gt=0, le=1)
     """`paced`: the share of rows that the run begins with."""
     strength: float = Field(default=0.0, ge=0)
-    """How much more easy rows weigh in the loss at the beginning, as exp(-strength * complexity); nothing at the end."""
+    """How much more easy rows weigh in the loss at first, as exp(-strength * complexity); nothing at the end."""
 
 
 class Adapter(_Table):
@@ -97,9 +99,9 @@ class Recipe(_Table):
     """The paper it comes from, with its number on arXiv; empty for one that is nobody's."""
     departs: tuple[str, ...] = ()
     """Where it departs from the paper, and why."""
-    methods: dict[Literal["acts", "reasoning"], Positive] = {"acts": 1.0, "reasoning": 1.0}
-    """Shares in which trajectories with acts, and those that only reason, are drawn; a method that is not named is
-    left out. All equal means: as they are."""
+    methods: dict[Method, Positive] = {"acts": 1.0, "reasoning": 1.0}
+    """Shares in which trajectories with acts, and those that only reason, are drawn; equal ones are as the data are. A
+    method that is not named is left out."""
     mistakes: Literal["masked", "learned"] = "masked"
     """Whether calls that failed are learned; what is said next is, in any case."""
     filters: Filters = Filters()

@@ -6,6 +6,7 @@ Each act language is written here as our agent sends it, so that a model is trai
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from boxwright.models import Message, ToolDefinition
@@ -19,7 +20,7 @@ from boxwright_training.kinds import Kind
 __all__ = ["Chat", "ChatMessage", "Mistakes", "Part", "Thoughts", "chat_of"]
 
 Thoughts = Literal["template", "content", "drop"]
-"""Where thinking goes: into the template's own `reasoning_content`, into the content between `<think>` tags, nowhere."""
+"""Where thinking goes: into the template's `reasoning_content`, into the content between `<think>` tags, nowhere."""
 
 Mistakes = Literal["masked", "learned"]
 """Whether calls that were refused or failed are learned: the reasoning that mends them is, in any case."""
@@ -156,7 +157,7 @@ def _parts(content: str, acts: tuple[tuple[int, int], ...]) -> tuple[Part, ...]:
     """Cut the content at its acts; what is blank goes to the stretch before it, or else after it."""
     cuts = sorted({0, len(content), *(place for act in acts for place in act)})
     parts: list[Part] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         kind = Kind.ACT if any(a <= start and end <= b for a, b in acts) else Kind.REASON
         if parts and (kind == parts[-1].kind or not content[start:end].strip()):
             parts[-1] = parts[-1]._replace(end=end)
@@ -195,7 +196,9 @@ def _mistakes_masked(messages: list[ChatMessage]) -> list[ChatMessage]:
         if message.role == "tool" and message.content.startswith(REFUSED):
             failed.update(message.call_ids)
     return [
-        replace(one, supervised=False) if one.call_ids and one.role == "assistant" and failed.issuperset(one.call_ids) else one
+        replace(one, supervised=False)
+        if one.call_ids and one.role == "assistant" and failed.issuperset(one.call_ids)
+        else one
         for one in messages
     ]
 

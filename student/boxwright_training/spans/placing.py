@@ -1,7 +1,8 @@
 """Places spans in what a chat template renders, by the template's own offsets: nothing is found by its text.
 
-A turn is rendered a second time with marks, characters of a private area, at the edges of what the student says. Where they come out is where the spans are; without them the rendering has to be the same to the letter.
-A turn begins where the prompt for it ends, and ends with the token that ends it, which the student has to learn too.
+A turn is rendered a second time with marks, characters of a private area, at the edges of what the student says. Where
+they come out is where the spans are; without them the rendering has to be the same to the letter. A turn begins where
+the prompt for it ends, and ends with the token that ends it, which the student has to learn too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from boxwright.errors import BadInput
@@ -77,7 +79,9 @@ def place(chat: Chat, template: Template) -> list[Placed]:
     """
     messages = chat.messages
     if _MARK.search("".join(f"{one.content}{one.thinking}{one.calls}" for one in messages)):
-        raise SpansInvalid("a message holds a character from U+F0000 to U+FFFFF, which are needed as marks here; take it out")
+        raise SpansInvalid(
+            "a message holds a character from U+F0000 to U+FFFFF, which are needed as marks here; take it out"
+        )
     waiting = [
         (at, _turn(messages, at, template))
         for at, one in enumerate(messages)
@@ -143,7 +147,7 @@ def _stretches(
     marked, kinds = _marked(message)
     edges = _edges(template.render([*before, marked], False), text, len(kinds))
     stretches = [(start, kinds[edges[0].number])]
-    for earlier, later in zip(edges, edges[1:], strict=False):
+    for earlier, later in pairwise(edges):
         kind = kinds[later.number]
         if kind == stretches[-1][1]:
             continue
@@ -188,13 +192,15 @@ def _marked(message: ChatMessage) -> tuple[ChatMessage, list[Kind]]:
 
 def _edges(marked: str, text: str, count: int) -> list[_Edge]:
     """Find the marks, and check that they are all that tells the two renderings apart."""
-    places = [(found.start() - number, ord(found[0]) - FIRST_MARK) for number, found in enumerate(_MARK.finditer(marked))]
+    places = [
+        (found.start() - number, ord(found[0]) - FIRST_MARK) for number, found in enumerate(_MARK.finditer(marked))
+    ]
     if _MARK.sub("", marked) != text:
-        raise SpansInvalid("the template writes a message otherwise when characters are put into it: spans have no place")
+        raise SpansInvalid("the template writes a message otherwise when marks are put into it: spans have no place")
     if len(places) < 2 * count:
         raise SpansInvalid(
-            "the template leaves out some of what was said (thinking, or the text beside a call); put thinking into the "
-            "content with --thoughts content, leave it out with --thoughts drop, or take another template"
+            "the template leaves out some of what was said (thinking, or the text beside a call); put thinking into "
+            "the content with --thoughts content, leave it out with --thoughts drop, or take another template"
         )
     pairs = list(zip(places[::2], places[1::2], strict=False))
     if len(places) > 2 * count or any((first ^ last) != 1 or first % 2 for (_, first), (_, last) in pairs):

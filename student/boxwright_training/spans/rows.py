@@ -69,8 +69,8 @@ class Rows:
         ]
         if counts["turns cut off"]:
             lines.append(
-                f"{counts['turns cut off']} turns of {counts['rows cut']} rows did not fit the window and were left out; "
-                "set a larger --window to keep them"
+                f"{counts['turns cut off']} turns of {counts['rows cut']} rows did not fit the window and were left "
+                "out; set a larger --window to keep them"
             )
         shown = self.faults[:MOST_FAULTS_TOLD]
         more = [f"... and {len(self.faults) - len(shown)} more"] if len(self.faults) > len(shown) else []
@@ -103,13 +103,13 @@ class Segmenter:
     ) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise BadInput(
-                f"{type(tokenizer).__name__} gives no character offsets, by which spans are placed; take the model's fast "
-                "tokenizer (a folder with a tokenizer.json)"
+                f"{type(tokenizer).__name__} gives no character offsets, by which spans are placed; take the model's "
+                "fast tokenizer (a folder with a tokenizer.json)"
             )
         if not tokenizer.chat_template:
             raise BadInput(
-                f"the tokenizer {tokenizer.name_or_path!r} has no chat template; give one with --template FILE.jinja, or "
-                "take the model's instruct version"
+                f"the tokenizer {tokenizer.name_or_path!r} has no chat template; give one with --template "
+                "FILE.jinja, or take the model's instruct version"
             )
         self.tokenizer, self.thoughts, self.mistakes, self.options = tokenizer, thoughts, mistakes, options or {}
         self._ends, self._tokens = _ends(tokenizer), _never_cut(tokenizer)
@@ -190,7 +190,9 @@ class Segmenter:
                 messages, tools=tools, tokenize=False, add_generation_prompt=ask, **self.options
             )
         except (TemplateError, TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
-            raise SpansInvalid(f"the chat template refuses the conversation ({type(error).__name__}: {error})") from error
+            raise SpansInvalid(
+                f"the chat template refuses the conversation ({type(error).__name__}: {error})"
+            ) from error
         return text
 
 
