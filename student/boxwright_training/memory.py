@@ -148,7 +148,7 @@ def out_of_memory(run: Any) -> Iterator[None]:
             *([f"--device-batch 1 (is {run.device_batch})"] if run.device_batch > 1 else []),
             *(["leave --no-checkpointing out"] if not run.checkpointing else []),
             f"a smaller --window (is {run.window})",
-            f"a smaller --chunk (is {run.chunk})",
+            "a smaller --chunk (it is 256 on a GPU where none was set)",
             *(["--cache 64, so that the teacher is not in memory"] if run.teacher and not run.cache else []),
             *(["an adapter (--set adapter={rank=16})"] if run.recipe.adapter is None else []),
         ]

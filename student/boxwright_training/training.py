@@ -71,8 +71,9 @@ class Run:
     """Whether activations are computed again in the backward pass: a third more time, a fraction of the memory."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
-    chunk: int = 256
-    """Positions whose logits are in memory at once."""
+    chunk: int | None = None
+    """Positions whose logits are in memory at once; by default 256 on a GPU, which wants large products, and 64 on a
+    CPU, which does not."""
     save_every: int = 100
     """Steps between checkpoints."""
     log_every: int = 5
@@ -151,7 +152,7 @@ def _trainer(
     loss = SpanLoss(
         temperature=1.0 if cache else recipe.loss.temperature,
         act=recipe.loss.act,
-        chunk=run.chunk,
+        chunk=run.chunk or (256 if arguments.device.type == "cuda" else 64),
         compile=arguments.device.type == "cuda",
     )
     learned = LearnedWeights(recipe.loss.alpha, recipe.loss.beta) if recipe.loss.weights == "learned" else None
@@ -233,6 +234,7 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
         ddp_find_unused_parameters=False,
         **plain,
     )
+    _check_processes(run, arguments.world_size)
     parts, over = divmod(recipe.batch, run.device_batch * arguments.world_size)
     if over or not parts:
         raise BadInput(
@@ -241,6 +243,20 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
         )
     arguments.gradient_accumulation_steps = parts
     return arguments
+
+
+def _check_processes(run: Run, processes: int) -> None:
+    loss = run.recipe.loss
+    if loss.projection and processes > 1:
+        raise BadInput("loss.projection takes the two gradients apart, past what averages them: use one process")
+    if loss.weights == "learned" and run.fsdp:
+        raise BadInput(
+            "loss.weights = 'learned' are two numbers, which --fsdp cannot shard: fix them, or leave --fsdp out"
+        )
+    if run.fsdp and processes == 1:
+        raise BadInput(
+            "--fsdp shards over the processes that torchrun starts: torchrun --nproc-per-node N -m boxwright train ..."
+        )
 
 
 def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -> dict[str, Any]:

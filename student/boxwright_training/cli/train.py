@@ -80,10 +80,8 @@ STOPPED = 3
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu"]))
 @click.option(
     "--chunk",
-    default=256,
-    show_default=True,
     type=click.IntRange(min=1),
-    help="Positions whose logits are in memory at once.",
+    help="Positions whose logits are in memory at once (default: 256 on a GPU, 64 on a CPU).",
 )
 @click.option(
     "--save-every", default=100, show_default=True, type=click.IntRange(min=1), help="Steps between checkpoints."

@@ -67,6 +67,11 @@ class Rows:
             + ", ".join(f"{counts[kind.name.lower()]} {kind.name.lower()}" for kind in Kind)
             + " tokens"
         ]
+        if counts["divided"]:
+            lines.append(
+                f"{counts['divided']} trajectories became several rows, since the template writes a turn otherwise once "
+                "others follow; one that does not (--template) learns them at once"
+            )
         if counts["turns cut off"]:
             lines.append(
                 f"{counts['turns cut off']} turns of {counts['rows cut']} rows did not fit the window and were left "
@@ -146,6 +151,7 @@ class Segmenter:
             before = len(rows.rows)
             for one in placed:
                 self._add(rows, one, source, window)
+            rows.counts["divided"] += len(placed) > 1
             if len(rows.rows) == before:
                 rows.faults.append(
                     f"{source}: even its first turn does not fit a window of {window} tokens; set a larger --window"
