@@ -36,6 +36,9 @@ class Agent:
         samples: How many completions are drawn at each step and voted on (self-consistent actions, same paper).
         planning: Give the model a tool to write its plan down, and ask it to.
         allow: Asked before a tool is called that is not known to change nothing; None allows all.
+        top_logprobs: How many of the likeliest tokens are asked for in each token's place and kept in the trajectory
+            (`Message.written`), for a student to learn from; 0 for none. With them no text is streamed, since
+            llama.cpp refuses the two together where tools are shown.
 
     Raises:
         BadInput: There is less than one sample.
@@ -54,6 +57,7 @@ class Agent:
         samples: int = 1,
         planning: bool = False,
         allow: Allow | None = None,
+        top_logprobs: int = 0,
     ) -> None:
         if samples < 1:
             raise BadInput(f"an agent draws at least one sample, got {samples!r}")
@@ -68,6 +72,7 @@ class Agent:
             samples=samples,
             planning=planning,
             allow=allow,
+            top_logprobs=top_logprobs,
         )
 
     def start(
@@ -108,15 +113,17 @@ class Agent:
     def did(self, trajectory: Trajectory, task: Task, suite: str) -> bool:
         """Say whether a kept trajectory is this agent's attempt at the task as it stands, and ended by itself.
 
-        It is not where the model, the tools, their use or the system message were others, or where it ended at a bound
-        that is another one now.
+        It is not where the model, the tools, their use or the system message were others, where it ended at a bound
+        that is another one now, or where log-probabilities are asked for and it holds none.
         """
         setup = self._setup
         asked = (trajectory.suite, trajectory.task, trajectory.prompt) == (suite, task.id, task.prompt)
         told = trajectory.messages[0].content if trajectory.messages else ""
         same = (trajectory.model, trajectory.toolset, told) == (setup.model.uri, setup.toolset, setup.told)
         bound = trajectory.note.endswith(setup.bounds.note(trajectory.ended))
-        return asked and same and bound and trajectory.ended not in ("model-error", "tools-error", "cancelled")
+        told_of = not setup.top_logprobs or any(message.written for message in trajectory.messages)
+        whole = bound and told_of
+        return asked and same and whole and trajectory.ended not in ("model-error", "tools-error", "cancelled")
 
     async def attempt(self, task: Task, suite: str = "", *, first_words: str = "") -> Trajectory:
         """Attempt a task and score the answer; raises as `run`."""

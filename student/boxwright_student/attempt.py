@@ -71,6 +71,7 @@ class Setup:
     samples: int
     planning: bool
     allow: Allow | None
+    top_logprobs: int
 
     @property
     def told(self) -> str:
@@ -99,7 +100,8 @@ class Attempt:
     ) -> None:
         self._setup, self._prompt, self._first_words = setup, prompt, first_words
         self._emit = on_event or (lambda event: None)
-        self._streams = on_event is not None and setup.samples == 1
+        # llama.cpp refuses a stream with log-probabilities where tools are shown.
+        self._streams = on_event is not None and setup.samples == 1 and not setup.top_logprobs
         self._messages = [
             Message(role="system", content=setup.told),
             *continued(history),
@@ -197,7 +199,7 @@ class Attempt:
                 text.end(turns[0].answer)
             place, done = (0, None) if len(turns) == 1 else await self._vote(acts, turns, completions)
             turn = turns[place]
-            self._add(turn.message)
+            self._add(turn.message.model_copy(update={"written": completions[place].written}))
             for note in turn.notes:
                 self._emit(Note(note))
             if turn.answer is not None:
@@ -276,6 +278,7 @@ class Attempt:
                 max_tokens=setup.bounds.max_tokens,
                 prefix=self._first_words if first else "",
                 schema=call_schema(schema_of) if schema_of else None,
+                top_logprobs=setup.top_logprobs,
                 on_text=text,
             )
             span.completed(completions)

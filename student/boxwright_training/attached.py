@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from boxwright.errors import BadInput
 from boxwright_training.batches import Batch
 from boxwright_training.kinds import Kind
 from boxwright_training.loss import Head, LearnedWeights, LocalTeacher, SpanLoss, StoredTopK
@@ -33,10 +34,13 @@ def attach(model: nn.Module, loss: SpanLoss, learned: LearnedWeights | None = No
         learned: alpha and beta, where they are learned; they become parameters of the model that are never saved.
 
     Raises:
-        ValueError: The model's head is none that the span loss can read.
+        BadInput: The model's head is none that the span loss can read.
     """
     base = base_of(model)
-    Head.of(base)  # refused here, before any training
+    try:
+        Head.of(base)  # refused here, before any training
+    except ValueError as error:
+        raise BadInput(f"the model {base.name_or_path!r} cannot be trained on spans: {error}") from error
     plain = base.forward
     if learned is not None:
         setattr(base, LEARNED, learned)
@@ -115,8 +119,10 @@ class FitOfBatch:
 
 def _fit(base: Any, batch: Batch, chunk: int) -> FitOfBatch:
     hidden, head = hidden_states(base, batch).flatten(0, 1), Head.of(base)
-    reason, _ = _cross_entropy(hidden, head, batch.supervision.reason, chunk)
-    act, right = _cross_entropy(hidden, head, batch.supervision.act, chunk)
+    # In a lower type the two likeliest tokens are often equally likely, and which one is the first says nothing.
+    with torch.autocast(hidden.device.type, enabled=False):
+        reason, _ = _cross_entropy(hidden, head, batch.supervision.reason, chunk)
+        act, right = _cross_entropy(hidden, head, batch.supervision.act, chunk)
     return FitOfBatch(reason, act, len(batch.supervision.reason), batch.supervision.act.positions, right)
 
 

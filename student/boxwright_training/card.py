@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from boxwright.files import write_atomically
 from boxwright.jsontypes import pretty
 
 __all__ = ["write_card"]
+
+PATHS = ("data", "held_out_data", "template", "cache_folder")
+"""What names files and folders in a configuration."""
+NAMES = ("model", "teacher")
+"""What may name a folder, or else a model on a hub."""
 
 
 def write_card(
@@ -30,7 +35,7 @@ def write_card(
         before: How well held-out trajectories were fitted before training.
         after: The same afterwards.
     """
-    losses = [line for line in history if "loss" in line]
+    resolved = _without_folders(resolved)
     everything = {"configuration": resolved, "data": counts, "before": before, "after": after, "log": list(history)}
     write_atomically(folder / "training.json", pretty(everything))
     recipe = resolved["recipe"]
@@ -41,7 +46,7 @@ def write_card(
         "tags: [boxwright, tool-calling, distillation]",
         "---",
         "",
-        f"# {Path(resolved['model']).name}, trained by the recipe `{recipe['name']}`",
+        f"# {PurePath(resolved['model']).name}, trained by the recipe `{recipe['name']}`",
         "",
         f"{recipe['summary']} ({method}). {recipe['paper']}",
         "",
@@ -50,7 +55,7 @@ def write_card(
         f"| student | {resolved['model']} |",
         f"| teacher | {resolved['teacher'] or 'none: cross-entropy'} |",
         f"| data | {resolved['rows']} rows, digest `{resolved['data_digest']}` |",
-        f"| steps | {losses[-1]['step'] if losses else 0} of {recipe['optimisation']['batch']} rows |",
+        f"| steps | {max((line['step'] for line in history), default=0)} of {recipe['optimisation']['batch']} rows |",
         f"| seed | {resolved['seed']} |",
         f"| made with | torch {resolved['torch']}, transformers {resolved['transformers']}, on {resolved['device']} |",
         "",
@@ -65,6 +70,20 @@ def write_card(
         "",
     ]
     write_atomically(folder / "README.md", "\n".join(lines))
+
+
+def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration in which files and folders have their last name alone.
+
+    Where they lie on this machine concerns nobody who is given the weights; names on a hub are left as they are.
+    """
+
+    folders = [key for key in NAMES if resolved.get(key) and Path(resolved[key]).exists()]
+    return resolved | {key: _names(resolved[key]) for key in (*PATHS, *folders) if resolved.get(key)}
+
+
+def _names(paths: str | list[str]) -> str | list[str]:
+    return PurePath(paths).name if isinstance(paths, str) else [PurePath(path).name for path in paths]
 
 
 def _fit(before: dict[str, float], after: dict[str, float]) -> list[str]:

@@ -70,7 +70,10 @@ def load(
     rows, tried = segmenter.rows(found, window), segmenter.rows(apart, window)
     told += [rows.told(), *([f"held out: {tried.told()}"] if apart else [])]
     if not rows.rows:
-        raise BadInput("\n".join(["no trajectory is left to learn:", *told]))
+        more = ["every question is held out: give more trajectories, or --held-out 0"] if apart and not found else []
+        raise BadInput("\n".join(["no trajectory is left to learn:", *told, *more]))
+    if held_out and not held_out_paths and not apart:
+        told.append(f"no question fell to the {held_out:.0%} that is held out: how well it does will not be known")
     counts |= {"learned": _numbers(rows), "held out": _numbers(tried)}
     return Data(
         rows.rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from rich.text import Text
@@ -63,8 +63,9 @@ def look(one: Sourced, segmenter: Segmenter) -> Looked:
 def _pieces(placed: Placed, segmenter: Segmenter) -> Iterator[Piece]:
     """Yield each character's stretch once: tokens that share a character, as bytes of one do, are shown together."""
     _, kinds, starts, _ = segmenter.tokens(placed)
-    ends = [*starts[1:].tolist(), len(placed.text)]
-    for number, (kind, start, end) in enumerate(zip(kinds.tolist(), starts.tolist(), ends, strict=True)):
+    # A tokenizer may leave out what is before its first token: it is shown with that one.
+    edges = [0, *starts[1:].tolist(), len(placed.text)]
+    for number, (kind, (start, end)) in enumerate(zip(kinds.tolist(), pairwise(edges), strict=True)):
         yield Piece(placed.text[start:end], Kind(kind), number)
 
 
@@ -129,13 +130,13 @@ def _article(one: Looked) -> str:
 
 
 def _marked(text: Sequence[Piece]) -> str:
-    shown, done = [], 0
+    shown, left = [], LONGEST
     for kind, pieces in groupby(text, key=lambda piece: piece.kind):
         inner = []
         for piece in pieces:
-            if done < LONGEST:
-                inner.append(f'<i title="token {piece.number}">{html.escape(piece.text)}</i>')
-            done += len(piece.text)
+            if left > 0:
+                inner.append(f'<i title="token {piece.number}">{html.escape(piece.text[:left])}</i>')
+            left -= len(piece.text)
         shown.append(f'<span class="{kind.name.lower()}">{"".join(inner)}</span>')
-    more = f"\n… and {done - LONGEST} more characters" if done > LONGEST else ""
+    more = f"\n… and {-left} more characters" if left < 0 else ""
     return "".join(shown) + more

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from boxwright.errors import BadInput
+from boxwright_training.memory import is_out_of_memory
 from boxwright_training.recipes import Adapter
 
-__all__ = ["adapted", "load_model", "load_teacher", "load_tokenizer", "refuse_other_tokenizer"]
+__all__ = ["adapted", "load_model", "load_teacher", "load_tokenizer", "quiet", "refuse_other_tokenizer"]
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 PROBES = (
     'Thought: 3.5 × 4 = 14\nAction: solve[{"numbers": [4, 9]}]',
     "naïve façade 北京 🙂\t\r\n  two  spaces",
     "0123456789",
 )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from showing bars, and from warning of its own next versions."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def load_tokenizer(name: str, template: Path | None = None) -> Any:
@@ -27,6 +45,12 @@ def load_tokenizer(name: str, template: Path | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
+    folder = Path(name)
+    if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise BadInput(
+            f"the folder {name!r} holds no tokenizer (tokenizer.json); copy those files of the model's here, or name "
+            "the folder that they are in"
+        )
     tokenizer = _loaded(AutoTokenizer, name, "tokenizer")
     if template is not None:
         try:
@@ -126,7 +150,9 @@ def adapted(model: Any, adapter: Adapter | None, *, checkpointing: bool) -> Any:
 def _loaded(kind: Any, name: str, what: str, **options: Any) -> Any:
     try:
         return kind.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         said = " ".join(str(error).split())[:300]
         raise BadInput(
             f"no {what} {name!r}: {said}; name a folder with config.json and tokenizer.json, or a model of the "

@@ -10,7 +10,7 @@ from typing import Any
 
 from boxwright.errors import BadInput
 
-__all__ = ["SHAPES", "Memory", "Shape", "estimate", "out_of_memory"]
+__all__ = ["SHAPES", "Memory", "Shape", "estimate", "is_out_of_memory", "out_of_memory"]
 
 
 @dataclass(frozen=True)
@@ -142,23 +142,25 @@ def out_of_memory(run: Any) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         advice = [
             *([f"--device-batch 1 (is {run.device_batch})"] if run.device_batch > 1 else []),
             *(["leave --no-checkpointing out"] if not run.checkpointing else []),
             f"a smaller --window (is {run.window})",
             "a smaller --chunk (it is 256 on a GPU where none was set)",
-            *(["--cache 64, so that the teacher is not in memory"] if run.teacher and not run.cache else []),
+            *(["--cache 64, so that the teacher is not in memory"] if run.teacher and not run.signal_kept else []),
             *(["an adapter (--set adapter={rank=16})"] if run.recipe.adapter is None else []),
         ]
         raise BadInput(
             f"out of memory: {' '.join(str(error).split())[:160]}; try, in this order: {'; '.join(advice)}. "
-            "What was saved is whole; `boxwright train memory` tells what to expect"
+            "What was saved is whole, and --resume takes another --device-batch and --chunk; `boxwright train memory` "
+            "tells what to expect"
         ) from error
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that memory ran out."""
     text = str(error).lower()
     return (
         isinstance(error, MemoryError)

@@ -77,7 +77,8 @@ def weights(complexities: NDArray[np.float64], strength: float, progress: float)
 
     1 on the mean over all rows, so that the learning rate keeps its meaning.
     """
-    raw = np.exp(-strength * (1 - progress) * complexities)
+    exponents = -strength * (1 - progress) * complexities
+    raw = np.exp(exponents - exponents.max())  # the largest is 1: however strong, none is infinite
     weighed: NDArray[np.float32] = (raw / raw.mean()).astype(np.float32)
     return weighed
 

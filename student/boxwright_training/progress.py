@@ -1,14 +1,17 @@
-"""Tells how a run goes: a line at each log, with the time that is left."""
+"""Tells how a run goes, a line at each log, and stops one at the end of a step when it is told to."""
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch
 import transformers
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "stops"]
 
 SHOWN = ("loss", "reason", "act", "alpha", "beta", "cosine", "grad_norm", "learning_rate")
 
@@ -39,3 +42,41 @@ class Progress(transformers.TrainerCallback):
         self._tell(
             f"step {state.global_step} of {state.max_steps}  {shown}  {pace:.2f} s a step, {left / 60:.0f} min left"
         )
+
+
+class _Stop(transformers.TrainerCallback):
+    """Ends a run behind a step, on all processes behind the same one."""
+
+    def __init__(self, trainer: transformers.Trainer) -> None:
+        self.asked = False
+        self._accelerator = trainer.accelerator
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """See `TrainerCallback`."""
+        asked = self.asked
+        if args.world_size > 1:  # a signal reaches each of them at another time
+            flag = torch.tensor(int(asked), device=args.device)
+            asked = bool(self._accelerator.reduce(flag, "sum").item())
+        if asked:
+            control.should_training_stop = control.should_save = True
+
+
+@contextmanager
+def stops(trainer: transformers.Trainer, tell: Callable[[str], None]) -> Iterator[None]:
+    """On Ctrl-C and SIGTERM, let the trainer end its step, save and stop; a second one ends the process."""
+    callback = _Stop(trainer)
+    trainer.add_callback(callback)
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        callback.asked = True
+        with suppress(RuntimeError):  # a line was just being told
+            tell("stopping behind this step; --resume will go on")
+
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+        trainer.remove_callback(callback)

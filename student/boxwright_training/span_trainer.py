@@ -49,7 +49,7 @@ class SpanTrainer(transformers.Trainer):
         self._terms = torch.zeros(
             3, device=self.args.device
         )  # reason, act, cosine of their gradients; since the last log
-        self._logged_at = 0
+        self._logged_at: int | None = None  # the step of the last line, or at which training began
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Batch]], device: torch.device) -> Tensor | None:
         """Count the supervised tokens of each kind, [2], over a whole step: all its parts, on all devices."""
@@ -90,6 +90,8 @@ class SpanTrainer(transformers.Trainer):
         return (reason["loss"] + act["loss"]).detach()
 
     def _losses(self, model: Any, batch: Batch, counts: Any, kinds: tuple[Kind, ...]) -> dict[str, Tensor]:
+        if self._logged_at is None:
+            self._logged_at = self.state.global_step
         # accelerate leaves alone what is no tensor and has no `to` of its own kind
         batch = batch.to(self.args.device)
         counts = batch.counts if counts is None else counts
@@ -146,7 +148,7 @@ class SpanTrainer(transformers.Trainer):
         Raises:
             BadInput: The loss is no number any more.
         """
-        steps = self.state.global_step - self._logged_at
+        steps = self.state.global_step - (self._logged_at or 0)
         if "loss" in logs and steps:
             terms = self._terms
             if self.args.world_size > 1:
@@ -161,7 +163,7 @@ class SpanTrainer(transformers.Trainer):
             if not math.isfinite(logs["loss"]):
                 raise BadInput(
                     f"the loss is {logs['loss']} at step {self.state.global_step}: training has diverged; lower the "
-                    "learning rate (--set optimisation.learning_rate=...), and go on with --resume"
+                    "learning rate (--set optimisation.learning_rate=...) and begin anew, in another --out"
                 )
         super().log(logs, start_time)
 

@@ -16,14 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from boxwright.errors import RecordInvalid
+from boxwright.errors import BadInput, RecordInvalid
 from boxwright.files import writable
 from boxwright.jsontypes import digest, digest_bytes
 from boxwright_training.kinds import Kind
 from boxwright_training.loss import Head, LocalTeacher, StoredTopK, Supervision, TeacherInvalid, top_k
 from boxwright_training.spans import Row
 
-__all__ = ["TeacherCache", "rows_digest"]
+__all__ = ["Said", "TeacherCache", "rows_digest"]
+
+Said = tuple[NDArray[np.int32], NDArray[np.float16], NDArray[np.int32]]
+"""Of a row: ids and log-probabilities, [tokens, k] each, and the columns of the tokens."""
 
 
 def rows_digest(rows: Sequence[Row]) -> str:
@@ -62,6 +65,13 @@ class TeacherCache:
         return StoredTopK(ids, log_p)
 
     @classmethod
+    def of(cls, said: Sequence[Said]) -> TeacherCache:
+        """Return what was said of each row's supervised tokens as a cache."""
+        starts = np.cumsum([0, *(len(places) for _, _, places in said)]).astype(np.int64)
+        ids, log_p, places = (np.concatenate(part) for part in zip(*said, strict=True))
+        return cls(ids, log_p, starts, places, np.array([_entropy(of_row) for _, of_row, _ in said]))
+
+    @classmethod
     def open(cls, folder: Path, rows: Sequence[Row], teacher: str, k: int) -> TeacherCache | None:
         """Return the cache in a folder, or None where it is of other rows, another teacher or another k.
 
@@ -71,12 +81,11 @@ class TeacherCache:
         about = folder / "about.json"
         if not about.exists():
             return None
-        told = json.loads(about.read_text(encoding="utf-8"))
-        if told != _about(rows, teacher, k):
-            return None
         try:
+            if json.loads(about.read_text(encoding="utf-8")) != _about(rows, teacher, k):
+                return None
             arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in cls.__dataclass_fields__]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise RecordInvalid(f"the cache {str(folder)!r} cannot be read ({error}); delete the folder") from error
         return cls(*arrays)
 
@@ -101,15 +110,17 @@ class TeacherCache:
             rows: What it is asked of.
             model: The teacher, a causal language model of transformers.
             teacher: Its name, by which the cache is found again.
-            k: How many tokens are kept.
+            k: How many tokens are kept; all, where the student has fewer.
             vocabulary: How many tokens the student has; those of the teacher's head beyond are padding.
             on_row: Called with the number of each row that is done.
 
         Raises:
-            BadInput: The folder cannot be written.
+            BadInput: The folder cannot be written, or holds something else.
             TeacherInvalid: The teacher gives NaN; the row is named.
         """
-        said = []
+        if folder.exists() and not (folder / "about.json").exists():
+            raise BadInput(f"{str(folder)!r} is there and holds no cache, which would replace it; name another folder")
+        said: list[Said] = []
         for number, row in enumerate(rows):
             ids, log_p, places = _ask(model, row, k, vocabulary)
             if np.isneginf(log_p).all(-1).any() or np.isnan(log_p).any():
@@ -119,10 +130,7 @@ class TeacherCache:
                 )
             said.append((ids.astype(np.int32), log_p.astype(np.float16), places.astype(np.int32)))
             on_row(number)
-        starts = np.cumsum([0, *(len(places) for _, _, places in said)]).astype(np.int64)
-        all_ids, all_log_p, all_places = (np.concatenate(part) for part in zip(*said, strict=True))
-        entropies = np.array([_entropy(log_p) for _, log_p, _ in said])
-        cache = cls(all_ids, all_log_p, starts, all_places, entropies)
+        cache = cls.of(said)
         cache._write(folder, _about(rows, teacher, k))
         return cache
 
@@ -150,7 +158,8 @@ def _ask(
     ids = torch.from_numpy(row.ids.astype(np.int64)).unsqueeze(0)
     supervision = Supervision.of(ids, torch.from_numpy(row.kinds.astype(np.int64)).unsqueeze(0)).to(device)
     hidden = model.get_decoder()(input_ids=ids.to(device)).last_hidden_state
-    said = top_k(LocalTeacher(hidden, Head.of(model).first(vocabulary)), supervision, k)
+    head = Head.of(model).first(vocabulary)
+    said = top_k(LocalTeacher(hidden, head), supervision, min(k, head.vocabulary))
     places = (row.kinds == Kind.REASON) | (row.kinds == Kind.ACT)
     places[0] = False
     columns = np.flatnonzero(places)

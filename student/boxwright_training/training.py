@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +26,11 @@ from boxwright_training.loading import adapted, load_model, load_teacher, load_t
 from boxwright_training.loss import LearnedWeights, SpanLoss
 from boxwright_training.memory import out_of_memory
 from boxwright_training.order import complexity, draws, evened, shares
-from boxwright_training.progress import Progress
-from boxwright_training.recipes import Recipe
+from boxwright_training.progress import Progress, stops
+from boxwright_training.recipes import LEAST, MOST, Recipe
 from boxwright_training.span_trainer import SpanTrainer, checkpoints
 from boxwright_training.spans import Segmenter, Thoughts
+from boxwright_training.stored_signal import STORED, stored_signal
 from boxwright_training.teacher_cache import TeacherCache
 
 __all__ = ["Run", "Trained", "train"]
@@ -49,7 +48,7 @@ class Run:
     out: Path
     recipe: Recipe
     teacher: str | None = None
-    """A local teacher with the student's tokenizer."""
+    """A local teacher with the student's tokenizer, or `stored`: log-probabilities that the trajectories hold."""
     cache: int = 0
     """How many of the teacher's likeliest tokens are kept in a cache; 0 asks the teacher at every step."""
     cache_folder: Path | None = None
@@ -79,6 +78,11 @@ class Run:
     log_every: int = 5
     fsdp: bool = False
     """Whether weights are sharded over the processes that torchrun started; else each has all of them."""
+
+    @property
+    def signal_kept(self) -> bool:
+        """Whether what the teacher says was kept, in a cache or with the trajectories, and none is asked at a step."""
+        return bool(self.cache) or self.teacher == STORED
 
 
 @dataclass(frozen=True)
@@ -111,14 +115,15 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     for line in data.told:
         say(line)
     resolved = _resolved(run, data, arguments)
-    last = _folder(run, resolved, resume, arguments.process_index == 0)
+    last = _folder(run, resolved, resume)
     say(json.dumps(resolved, indent=1, default=str))
     with out_of_memory(run):
         trainer = _trainer(run, data, tokenizer, arguments, say)
-        before = _fit(trainer, data, tokenizer, "before") if last is None else _kept_fit(run.out)
-        if before and last is None and arguments.process_index == 0:
-            write_atomically(run.out / "before.json", pretty(before))
-        with _stops(trainer, say):
+        # Before it is sharded, a model might not fit a device.
+        before = {} if run.fsdp else _kept_fit(run.out) if last else _fit(trainer, data, tokenizer, "before")
+        if last is None:
+            _begin(run, trainer, resolved, before)
+        with stops(trainer, say):
             trainer.train(resume_from_checkpoint=str(last) if last else None)
         stopped = trainer.state.global_step < trainer.state.max_steps
         after = {} if stopped else _fit(trainer, data, tokenizer, "after")
@@ -140,22 +145,18 @@ def _trainer(
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
     student = load_model(run.model, tokenizer, torch.float32 if recipe.adapter is None else dtype)
     vocabulary = student.get_output_embeddings().weight.shape[0]
-    teacher, cache = None, None
-    if recipe.loss.teacher and run.teacher:
-        teacher = load_teacher(run.teacher, tokenizer, dtype, arguments.device, vocabulary)
-        if run.cache:
-            cache = _cached(run, data, teacher, vocabulary, arguments, tell)
-            teacher = None
-    elif recipe.loss.teacher:
-        tell("no --teacher: reasoning is learned token by token (cross-entropy) and not from a teacher's probabilities")
-    student = adapted(student, recipe.adapter, checkpointing=run.checkpointing)
+    teacher, cache = _signal(run, data, tokenizer, arguments, vocabulary, tell)
+    # FSDP has a checkpointing of its own.
+    student = adapted(student, recipe.adapter, checkpointing=run.checkpointing and not run.fsdp)
     loss = SpanLoss(
-        temperature=1.0 if cache else recipe.loss.temperature,
+        temperature=recipe.loss.temperature,
         act=recipe.loss.act,
         chunk=run.chunk or (256 if arguments.device.type == "cuda" else 64),
         compile=arguments.device.type == "cuda",
     )
-    learned = LearnedWeights(recipe.loss.alpha, recipe.loss.beta) if recipe.loss.weights == "learned" else None
+    learned = (
+        LearnedWeights(recipe.loss.alpha, recipe.loss.beta, LEAST, MOST) if recipe.loss.weights == "learned" else None
+    )
     attach(student, loss, learned)
     complexities = complexity(data.rows, recipe.curriculum, cache.entropies if cache else None)
     order = draws(
@@ -183,16 +184,35 @@ def _trainer(
     return trainer
 
 
-def _cached(
-    run: Run, data: Data, teacher: Any, vocabulary: int, arguments: transformers.TrainingArguments, tell: Tell
-) -> TeacherCache:
-    folder, name = run.cache_folder or run.out / "teacher-cache", str(run.teacher)
+def _signal(
+    run: Run,
+    data: Data,
+    tokenizer: Any,
+    arguments: transformers.TrainingArguments,
+    vocabulary: int,
+    tell: Tell,
+) -> tuple[Any | None, TeacherCache | None]:
+    """Return a teacher that is asked at every step, or what one said once, or neither."""
+    if not run.teacher:
+        if run.recipe.loss.teacher:
+            tell("no --teacher: reasoning is learned token by token, not from a teacher's probabilities")
+        return None, None
+    if run.teacher == STORED:
+        return None, stored_signal(data.rows, tokenizer, tell)
+    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
+
+    def load() -> Any:
+        return load_teacher(str(run.teacher), tokenizer, dtype, arguments.device, vocabulary)
+
+    if not run.cache:
+        return load(), None
+    folder = run.cache_folder or run.out / "teacher-cache"
     with arguments.main_process_first(desc="asking the teacher"):
-        cache = TeacherCache.open(folder, data.rows, name, run.cache)
+        cache = TeacherCache.open(folder, data.rows, run.teacher, run.cache)
         if cache is None:
             tell(f"asking the teacher of {len(data.rows)} rows (once; kept in {folder})")
-            cache = TeacherCache.make(folder, data.rows, teacher, name, run.cache, vocabulary=vocabulary)
-    return cache
+            cache = TeacherCache.make(folder, data.rows, load(), run.teacher, run.cache, vocabulary=vocabulary)
+    return None, cache
 
 
 def _draws(run: Run, rows: int) -> int:
@@ -234,7 +254,7 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
         ddp_find_unused_parameters=False,
         **plain,
     )
-    _check_processes(run, arguments.world_size)
+    _check(run, arguments.world_size)
     parts, over = divmod(recipe.batch, run.device_batch * arguments.world_size)
     if over or not parts:
         raise BadInput(
@@ -245,14 +265,29 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
     return arguments
 
 
-def _check_processes(run: Run, processes: int) -> None:
+def _check(run: Run, processes: int) -> None:
+    """Refuse what the settings of a run cannot mean together."""
     loss = run.recipe.loss
+    if run.teacher and not loss.teacher:
+        raise BadInput(
+            f"the recipe {run.recipe.name!r} learns from no teacher's probabilities; leave --teacher out, or take "
+            "sad or token-kl"
+        )
+    if run.teacher == STORED and run.cache:
+        raise BadInput(f"--teacher {STORED} asks no teacher whose answers --cache {run.cache} could keep: leave it out")
+    if loss.temperature != 1 and run.signal_kept:
+        raise BadInput(
+            f"loss.temperature is {loss.temperature}: what a cache or a trajectory holds is of temperature 1; set it "
+            "to 1, or take a local teacher without --cache"
+        )
+    if run.recipe.curriculum.entropy and not (run.teacher and run.signal_kept):
+        raise BadInput(
+            "curriculum.entropy is that of a cached or stored teacher: add --teacher and --cache, or set it to 0"
+        )
     if loss.projection and processes > 1:
         raise BadInput("loss.projection takes the two gradients apart, past what averages them: use one process")
     if loss.weights == "learned" and run.fsdp:
-        raise BadInput(
-            "loss.weights = 'learned' are two numbers, which --fsdp cannot shard: fix them, or leave --fsdp out"
-        )
+        raise BadInput("loss.weights = 'learned' are two numbers, which --fsdp cannot shard; leave one out")
     if run.fsdp and processes == 1:
         raise BadInput(
             "--fsdp shards over the processes that torchrun starts: torchrun --nproc-per-node N -m boxwright train ..."
@@ -277,12 +312,15 @@ def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -
     }
 
 
-LOGGED = ("cache_folder", "save_every", "log_every", "torch", "transformers")
+MAY_DIFFER = (
+    *("device_batch", "accumulation", "checkpointing", "chunk"),  # how a step is cut and computed, and not what it is
+    *("cache_folder", "save_every", "log_every", "torch", "transformers"),
+)
 """What may differ between a run and its resume."""
 
 
-def _folder(run: Run, resolved: dict[str, Any], resume: bool, first: bool) -> Path | None:
-    """Return the checkpoint to go on from, or none for a new run, whose settings are written down.
+def _folder(run: Run, resolved: dict[str, Any], resume: bool) -> Path | None:
+    """Return the checkpoint to go on from, or none for a run that is at its beginning.
 
     Raises:
         BadInput: The folder holds a run that was not to be resumed, or another run; or there is none to resume.
@@ -291,18 +329,25 @@ def _folder(run: Run, resolved: dict[str, Any], resume: bool, first: bool) -> Pa
     if not resume:
         if settings.exists():
             raise BadInput(f"{str(run.out)!r} holds a run; add --resume to go on with it, or name another --out")
-        if first:
-            with writable(run.out):
-                write_atomically(settings, pretty(resolved))
-        return None
+        with writable(run.out):
+            return None
     if not settings.exists():
         raise BadInput(f"--resume: there is no run in {str(run.out)!r}; leave --resume out to begin one")
     held = json.loads(settings.read_text(encoding="utf-8"))
-    differ = [key for key in resolved if key not in LOGGED and digest(held.get(key)) != digest(resolved[key])]
+    differ = [key for key in resolved if key not in MAY_DIFFER and digest(held.get(key)) != digest(resolved[key])]
     if differ:
         changes = "; ".join(f"{key} was {held.get(key)!r} and is {resolved[key]!r}" for key in differ)
         raise BadInput(f"--resume: the run in {str(run.out)!r} is another one: {changes[:600]}")
     return last[0] if last else None
+
+
+def _begin(run: Run, trainer: SpanTrainer, resolved: dict[str, Any], before: dict[str, float]) -> None:
+    """Write down what a run is, once all that it needs is there: a try that was refused is no run."""
+    trainer.accelerator.wait_for_everyone()  # the others look whether there is one already
+    if trainer.is_world_process_zero():
+        write_atomically(run.out / "run.json", pretty(resolved))
+        if before:
+            write_atomically(run.out / "before.json", pretty(before))
 
 
 def _fit(trainer: SpanTrainer, data: Data, tokenizer: Any, when: str) -> dict[str, float]:
@@ -312,14 +357,15 @@ def _fit(trainer: SpanTrainer, data: Data, tokenizer: Any, when: str) -> dict[st
     accelerator = trainer.accelerator
     model = trainer.model_wrapped if when == "after" else trainer.model.to(trainer.args.device)
     batch = max(4, trainer.args.per_device_train_batch_size)
-    part: Fit = evaluate(
-        model,
-        data.held_out,
-        tokenizer.pad_token_id,
-        batch=batch,
-        part=accelerator.process_index,
-        parts=accelerator.num_processes,
-    )
+    with accelerator.autocast():  # as it is trained; after training, the model does so itself
+        part: Fit = evaluate(
+            model,
+            data.held_out,
+            tokenizer.pad_token_id,
+            batch=batch,
+            part=accelerator.process_index,
+            parts=accelerator.num_processes,
+        )
     if accelerator.num_processes == 1:
         return part.figures()
     sums = torch.tensor(list(asdict(part).values()), dtype=torch.float64, device=accelerator.device)
@@ -331,24 +377,6 @@ def _kept_fit(out: Path) -> dict[str, float]:
     kept = out / "before.json"
     found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     return found
-
-
-@contextmanager
-def _stops(trainer: SpanTrainer, tell: Tell) -> Iterator[None]:
-    """On Ctrl-C and SIGTERM, end the step, write a checkpoint and stop; a second one stops at once."""
-
-    def stop(number: int, _: object) -> None:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        tell("stopping after this step; --resume will go on")
-        trainer.control.should_training_stop = True
-        trainer.control.should_save = True
-
-    before = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def _silent(_: str) -> None:

@@ -220,6 +220,34 @@ def test_what_is_recorded_is_what_a_server_is_sent() -> None:
     later = request(call.model_copy(update={"raw": "{"}), "hmm", on_text=lambda *_: None)
     assert request_digest(later) == before
     assert request_digest(request(call, schema={"type": "object"})) != before
+    assert request_digest(request(call, top_logprobs=5)) != before
+    told_of = Message(role="user", content="x", written=(WrittenToken(token="x", logprob=-1.0),))
+    plain = Message(role="user", content="x")
+    assert request_digest(Request((told_of,))) == request_digest(Request((plain,)))
+    assert "written" not in plain.model_dump()  # over which trajectories' digests are made
+
+
+async def test_the_tokens_a_model_wrote_are_recorded_with_the_likeliest_in_their_places(tmp_path: Path) -> None:
+    written = (WrittenToken(token="\xe2", logprob=-0.5, likeliest=(("\xe2", -0.5), ("a", -1.5))),)
+    model = Scripted([Completion(text="?", written=written)])
+    await Recorded(tmp_path / "r.jsonl", model).complete(ASK, top_logprobs=2)
+    assert model.requests[0].top_logprobs == 2
+    (completion,) = await Recorded(tmp_path / "r.jsonl").complete(ASK, top_logprobs=2)
+    assert completion.message().written == written
+
+
+def test_tokens_are_read_as_bytes_and_what_is_impossible_is_left_out() -> None:
+    likeliest = [
+        {"token": "é", "bytes": None, "logprob": -1.0000049},
+        {"token": "\ufffd", "bytes": [195], "logprob": -9999.0},
+        {"token": "no", "bytes": [110, 111], "logprob": None},
+        {"token": "nor", "logprob": float("-inf")},
+    ]
+    one = {"token": "x", "bytes": [120], "logprob": 0.0, "top_logprobs": likeliest}
+    (read,) = read_written([one])
+    assert (read.token, read.logprob) == ("x", 0.0)
+    assert read.likeliest == (("\xc3\xa9", -1.0), ("\xc3", -9999.0))
+    assert read_written([one | {"top_logprobs": []}]) == ()
 
 
 async def test_a_replay_tells_its_text_at_once_and_the_facts_it_was_made_with(tmp_path: Path) -> None:

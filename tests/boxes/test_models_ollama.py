@@ -51,6 +51,17 @@ async def test_no_more_window_is_asked_for_than_the_model_has(
     assert server.requests[0]["options"]["num_ctx"] == facts.context_tokens
 
 
+async def test_the_likeliest_tokens_are_asked_for_and_kept(settings: Settings) -> None:
+    likeliest = [{"token": "6", "logprob": -0.1}, {"token": "7", "logprob": -2.5}]
+    part = {"model": "m", "message": {"role": "assistant", "content": "6"}, "done": True}
+    part["logprobs"] = [{"token": "6", "logprob": -0.1, "top_logprobs": likeliest}]
+    with model_server(lambda _: {"chunks": [part]}) as server:
+        completion, _ = await _streamed(server, settings, top_logprobs=2)
+    assert (server.requests[0]["logprobs"], server.requests[0]["top_logprobs"]) == (True, 2)
+    assert completion.logprobs == (("6", -0.1),)
+    assert completion.written[0].likeliest == (("6", -0.1), ("7", -2.5))
+
+
 async def test_ollama_is_told_not_to_cut_and_how_long_to_stay(settings: Settings) -> None:
     with model_server(lambda _: {"content": "6"}) as server:
         await _model(server, settings).complete(ASK)

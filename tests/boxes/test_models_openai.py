@@ -46,6 +46,24 @@ async def test_the_pieces_of_a_stream_add_up_to_the_same_completion(settings: Se
     assert (streamed.text, streamed.thinking, streamed.finish) == (whole.text, whole.thinking, whole.finish)
 
 
+async def test_the_likeliest_tokens_are_asked_for_and_kept_from_an_answer_and_from_a_stream(settings: Settings) -> None:
+    likeliest = [{"token": "6", "bytes": [54], "logprob": -0.1}, {"token": "7", "bytes": [55], "logprob": -2.5}]
+    told = {"content": [{"token": "6", "bytes": [54], "logprob": -0.1, "top_logprobs": likeliest}]}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "6"}, "finish_reason": "stop", "logprobs": told}
+    chunk = {"choices": [{"index": 0, "delta": {"content": "6"}, "finish_reason": "stop", "logprobs": told}]}
+    with model_server(lambda _: {"choices": [choice], "chunks": [chunk]}) as server:
+        (whole,) = await _model(server, settings).complete(ASK, top_logprobs=2)
+        streamed, _ = await _streamed(server, settings, top_logprobs=2)
+        await _model(server, settings).complete(ASK)
+    assert [(body.get("logprobs"), body.get("top_logprobs")) for body in server.requests] == [
+        (True, 2),
+        (True, 2),
+        (None, None),
+    ]
+    assert whole.written == streamed.written
+    assert whole.message().written[0].likeliest == (("6", -0.1), ("7", -2.5))
+
+
 async def test_streamed_tool_calls_are_put_together(settings: Settings) -> None:
     reply = {"calls": [("adder__add", '{"numbers": [1, 2, 3]}'), ("adder__add", '{"numbers": [4')], "content": "Well:"}
     with model_server(lambda _: reply) as server:

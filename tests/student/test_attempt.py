@@ -9,6 +9,7 @@ from boxwright.errors import BadInput, CallerMustHandle, ModelUnreachable
 from boxwright.models import Completion, ModelFacts, Scripted, ToolCall
 from boxwright.models.base import Request
 from boxwright.models.scripted import calling
+from boxwright.models.written import WrittenToken
 from boxwright.tasks import Task
 from boxwright_student import Agent, Bounds, NoTools, ToolOutcome
 from boxwright_student.events import Calling, Coded, Event, Note, Planned, Result, Step, TextPiece
@@ -306,6 +307,24 @@ async def test_an_answer_that_looks_like_a_call_is_streamed_whole_in_the_end(ans
     trajectory = await Agent(Scripted([answer]), Adder()).run("?", on_event=events.append)
     assert trajectory.answer == answer
     assert "".join(one.text for one in events if isinstance(one, TextPiece)) == answer
+
+
+async def test_the_likeliest_tokens_are_kept_with_what_the_model_said_and_nothing_is_streamed() -> None:
+    written = (WrittenToken(token="1", logprob=-0.5, likeliest=(("1", -0.5),)),)
+    task = Task(id="t", prompt="?", answer="1", scorer="exact", split="dev")
+    call = calling("look", n=1).model_copy(update={"written": written * 2})
+    model = Scripted([call, Completion(text="1", written=written)])
+    events: list[Event] = []
+    agent = Agent(model, Adder(), top_logprobs=5)
+    trajectory = await agent.run("?", on_event=events.append)
+    assert [request.top_logprobs for request in model.requests] == [5, 5]
+    assert all(request.on_text is None for request in model.requests)
+    assert [len(one.written) for one in trajectory.messages if one.role == "assistant"] == [2, 1]
+    scored = trajectory.model_copy(update={"suite": "s", "task": "t"})
+    assert agent.did(scored, task, "s")
+    bare = await Agent(Scripted(["1"]), Adder()).attempt(task, "s")
+    assert Agent(Scripted([]), Adder()).did(scored, task, "s")
+    assert not agent.did(bare, task, "s")
 
 
 async def test_an_attempt_under_another_system_message_or_bound_is_another_one() -> None:

@@ -206,6 +206,25 @@ def test_run_scores_a_suite_and_a_second_run_finds_it_done(sandbox: Bubblewrap, 
     assert len(TraceStore(out).read()) == 5
 
 
+def test_run_keeps_log_probabilities_and_says_where_the_server_gives_none(tmp_path: Path) -> None:
+    row = {"id": "a", "prompt": "2+2?", "scorer": "number", "split": "dev", "answer": "4"}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(row))
+    told = {"content": [{"token": "4", "logprob": -0.1, "top_logprobs": [{"token": "4", "logprob": -0.1}]}]}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "4"}, "finish_reason": "stop"}
+
+    def answer(body: dict[str, Any]) -> dict[str, Any]:
+        return {"choices": [choice | {"logprobs": told if body.get("top_logprobs") == 20 else None}]}
+
+    with model_server(answer) as server:
+        asked = ["run", str(tmp_path / "mine.jsonl"), "--bare", "--model", f"openai/t@{server.url}/v1"]
+        done = boxwright(*asked, "--logprobs", "20", "--out", str(tmp_path / "kept.jsonl"))
+        none = boxwright(*asked, "--logprobs", "21", "--out", str(tmp_path / "none.jsonl"))
+    assert "gave no log-probabilities" not in done.stderr
+    assert "gave no log-probabilities" in none.stderr
+    (kept,) = TraceStore(tmp_path / "kept.jsonl").read()
+    assert kept.messages[-1].written[0].likeliest == (("4", -0.1),)
+
+
 def test_run_with_a_file_of_ones_own(tmp_path: Path) -> None:
     row = {"id": "a", "prompt": "2+2?", "scorer": "number", "split": "dev", "answer": "4"}
     (tmp_path / "mine.jsonl").write_text(json.dumps(row))

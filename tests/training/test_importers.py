@@ -225,6 +225,15 @@ def test_an_openai_chat_is_read_with_its_calls_results_and_reasoning(tmp_path: P
     assert (one.act_language, one.right, one.label) == ("tool-calls", None, "")
 
 
+def test_log_probabilities_of_an_openai_chat_are_kept(tmp_path: Path) -> None:
+    told = [{"token": "2", "bytes": [50], "logprob": -0.1, "top_logprobs": [{"token": "2", "logprob": -0.1}]}]
+    asked = {"role": "user", "content": "1 + 1?"}
+    for form in (told, {"content": told}, None):
+        said = {"role": "assistant", "content": "2", "logprobs": form}
+        one = only(lines(tmp_path / "chats.jsonl", {"messages": [asked, said]}))
+        assert [token.likeliest for token in one.messages[-1].written] == ([(("2", -0.1),)] if form else [])
+
+
 def test_function_calls_of_the_older_form_are_calls(tmp_path: Path) -> None:
     messages = [
         {"role": "user", "content": "?"},
@@ -270,6 +279,7 @@ def test_a_chat_that_writes_react_lines_has_acts_of_text(tmp_path: Path) -> None
         ({"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}, "no text"),
         ({"role": "narrator", "content": "Once"}, "narrator"),
         ({"role": "assistant", "tool_calls": [{"id": "1"}]}, "function"),
+        ({"role": "assistant", "content": "2", "logprobs": {"content": [{"t": 1}]}}, "not in OpenAI's form"),
     ],
 )
 def test_a_chat_that_cannot_be_read_is_a_fault_with_its_reason(

@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from boxwright.models.written import WrittenToken
+
 _HALVES = re.compile("[\ud800-\udfff]")
 Role = Literal["system", "user", "assistant", "tool"]
 OnText: TypeAlias = Callable[[Literal["text", "thinking"], str], None]
@@ -60,6 +62,9 @@ class Message(_Value):
     acts: tuple[tuple[int, int], ...] = ()
     """Assistant only, where acts are text: the stretches [start, end) of the content that are acts, in order; the rest
     is reasoning. Never sent to a server."""
+    written: tuple[WrittenToken, ...] = Field(default=(), exclude_if=lambda tokens: not tokens)
+    """Assistant only: the tokens the model wrote with the likeliest in their places, where these were asked for; never
+    sent to a server. Left out of every dump while there are none, as in those from before it, whose digests stay."""
 
 
 class ToolDefinition(_Value):
@@ -107,10 +112,19 @@ class Completion(_Value):
     """Each token of the text with its log-probability, where they were asked for and the server gives them."""
     thinking: str = ""
     """The reasoning that the server gave apart from the text."""
+    written: tuple[WrittenToken, ...] = ()
+    """Each token the model wrote with the likeliest in its place, where they were asked for and the server gives them;
+    as the server tells them: of all it wrote (llama.cpp, vLLM) or of the text alone (OpenAI)."""
 
     def message(self) -> Message:
         """Return the completion as the assistant message that continues the conversation."""
-        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls, thinking=self.thinking)
+        return Message(
+            role="assistant",
+            content=self.text,
+            tool_calls=self.tool_calls,
+            thinking=self.thinking,
+            written=self.written,
+        )
 
 
 @dataclass(frozen=True)
@@ -140,16 +154,17 @@ class Request:
     prefix: str = ""
     logprobs: bool = False
     schema: dict[str, Any] | None = None
+    top_logprobs: int = 0
     on_text: OnText | None = field(default=None, compare=False, repr=False)
     """Who takes the pieces as they come; no part of what is asked."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the normalised form, over which requests are recorded and found: no defaults, no call ids.
 
-        Only what a server is sent counts, so neither thinking, inner calls nor raw arguments do.
+        Only what a server is sent counts, so neither thinking, inner calls, written tokens nor raw arguments do.
         """
         messages = [
-            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner", "acts"})
+            message.model_dump(exclude_defaults=True, exclude={"thinking", "inner", "acts", "written"})
             for message in self.messages
         ]
         numbers: dict[str, str] = {}
@@ -161,8 +176,11 @@ class Request:
                 message["tool_call_id"] = numbers.get(message["tool_call_id"], message["tool_call_id"])
         tools = [tool.model_dump() for tool in self.tools]
         rest = {key: getattr(self, key) for key in ("n", "temperature", "seed", "max_tokens", "prefix", "logprobs")}
-        if self.schema is not None:  # left out at its default, so that recordings from before it are found
+        # Left out at their defaults, so that recordings from before them are found.
+        if self.schema is not None:
             rest["schema"] = self.schema
+        if self.top_logprobs:
+            rest["top_logprobs"] = self.top_logprobs
         return {"messages": messages, "tools": tools, **rest}
 
 
@@ -196,6 +214,7 @@ class ChatModel(Protocol):
         prefix: str = "",
         logprobs: bool = False,
         schema: dict[str, Any] | None = None,
+        top_logprobs: int = 0,
         on_text: OnText | None = None,
     ) -> list[Completion]:
         """Return `n` completions of the conversation.
@@ -209,6 +228,9 @@ class ChatModel(Protocol):
             max_tokens: The longest completion.
             prefix: Text the answer starts with; it is part of the completion's text.
             logprobs: Ask for each token's log-probability.
+            top_logprobs: Ask for so many of the likeliest tokens in each token's place too (`Completion.written`).
+                Hosted servers and vLLM give 20 at most by default. llama.cpp refuses them for an answer that is
+                streamed while tools are shown.
             schema: A JSON Schema that the server shall constrain the text to, where it can (`ModelFacts.schema`) and no
                 tools are shown; it is no promise: an answer cut at `max_tokens` breaks off.
             on_text: Called with each piece of the answer as it comes, prefix included, and only for `n == 1`. The
@@ -242,12 +264,23 @@ class RequestModel(ABC):
         prefix: str = "",
         logprobs: bool = False,
         schema: dict[str, Any] | None = None,
+        top_logprobs: int = 0,
         on_text: OnText | None = None,
     ) -> list[Completion]:
         """See `ChatModel.complete`."""
         heard = on_text if n == 1 else None
         request = Request(
-            tuple(messages), tuple(tools), n, temperature, seed, max_tokens, prefix, logprobs, schema, heard
+            tuple(messages),
+            tuple(tools),
+            n,
+            temperature,
+            seed,
+            max_tokens,
+            prefix,
+            logprobs,
+            schema,
+            top_logprobs,
+            heard,
         )
         completions = [_unicode(one) for one in await self.answer(request)]
         if heard and not self.streams:
@@ -286,6 +319,7 @@ async def ask(model: ChatModel, request: Request) -> list[Completion]:
         prefix=request.prefix,
         logprobs=request.logprobs,
         schema=request.schema,
+        top_logprobs=request.top_logprobs,
         on_text=request.on_text,
     )
 

@@ -17,6 +17,7 @@ from boxwright.models.overflow import read_overflow
 from boxwright.models.stream import Heard, with_prefix
 from boxwright.models.tokens import TokenGauge
 from boxwright.models.wire import NOT_A_COMPLETION, not_a_completion, wire_tool
+from boxwright.models.written import read_written
 
 TIMEOUT_SECONDS = 300.0
 FAR_BELOW = 0.4
@@ -125,7 +126,8 @@ class Ollama(RequestModel):
             "messages": messages,
             "tools": [wire_tool(tool) for tool in request.tools] or None,
             "options": options,
-            "logprobs": request.logprobs or None,
+            "logprobs": bool(request.logprobs or request.top_logprobs) or None,
+            "top_logprobs": request.top_logprobs or None,
             "format": None if request.tools else request.schema,
             "think": self._thinking if facts.thinking else None,  # refused by a model that cannot
             "keep_alive": self._keep_alive,
@@ -170,7 +172,7 @@ class _Answer:
         self._text = ""
         self.thinking = ""
         self._calls: list[ToolCall] = []
-        self._logprobs: list[tuple[str, float]] = []
+        self._logprobs: list[dict[str, Any]] = []
         self._last: ollama.ChatResponse | None = None
 
     def take(self, part: ollama.ChatResponse) -> None:
@@ -184,7 +186,7 @@ class _Answer:
         for call in part.message.tool_calls or ():
             arguments = dict(call.function.arguments)
             self._calls.append(ToolCall(id=f"call_{len(self._calls)}", name=call.function.name, arguments=arguments))
-        self._logprobs += [(one.token, one.logprob) for one in part.logprobs or ()]
+        self._logprobs += [one.model_dump() for one in part.logprobs or ()]
         self._last = part
 
     def completion(self, prefix: str, seconds: float) -> Completion:
@@ -203,7 +205,8 @@ class _Answer:
             tool_calls=tuple(self._calls),
             usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, seconds=seconds),
             finish=self._last.done_reason or "stop",
-            logprobs=tuple(self._logprobs),
+            logprobs=tuple((one["token"], one["logprob"]) for one in self._logprobs),
+            written=read_written(self._logprobs),
         )
 
 

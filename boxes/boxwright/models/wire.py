@@ -8,6 +8,7 @@ from typing import Any
 from boxwright.errors import ModelError
 from boxwright.models.base import Completion, Message, Request, ToolCall, ToolDefinition, Usage, read_arguments
 from boxwright.models.stream import read_thinking, with_prefix
+from boxwright.models.written import read_written
 
 NOT_A_COMPLETION = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
 """What reading an answer that is no chat completion ends in."""
@@ -33,8 +34,10 @@ def request_body(request: Request, seed: int | None) -> dict[str, Any]:
         body["tools"] = [wire_tool(tool) for tool in request.tools]
     if seed is not None:
         body["seed"] = seed
-    if request.logprobs:
+    if request.logprobs or request.top_logprobs:
         body["logprobs"] = True
+    if request.top_logprobs:
+        body["top_logprobs"] = request.top_logprobs
     if request.schema is not None and not request.tools:  # llama.cpp refuses both together
         body["response_format"] = {
             "type": "json_schema",
@@ -76,6 +79,7 @@ def read_response(response: dict[str, Any], seconds: float, prefix: str = "") ->
         ),
         finish=choice.get("finish_reason") or "stop",
         logprobs=tuple((one["token"], one["logprob"]) for one in logprobs),
+        written=read_written(logprobs),
     )
 
 

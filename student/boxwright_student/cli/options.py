@@ -34,6 +34,7 @@ class AgentOptions:
     steps: int
     tokens: int
     seconds: float
+    logprobs: int
 
     def uri(self, settings: Settings) -> str:
         """Return the model's URI."""
@@ -70,6 +71,7 @@ class AgentOptions:
             samples=self.samples,
             planning=self.plan,
             allow=allow,
+            top_logprobs=self.logprobs,
         )
 
 
@@ -108,6 +110,13 @@ _OPTIONS = (
         show_default=True,
         type=click.FloatRange(0, min_open=True),
         help="Most seconds.",
+    ),
+    click.option(
+        "--logprobs",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 512),
+        help="Keep so many of the likeliest tokens in each token's place, for `train --teacher stored`.",
     ),
 )
 

@@ -55,6 +55,8 @@ def run(
             click.echo(json.dumps(figures | {"written_to": str(store.path)}))
         else:
             _report(figures, trajectories, store)
+        if options.logprobs and not any(message.written for one in trajectories for message in one.messages):
+            notes().print(f"{figures['model']} gave no log-probabilities: take a server that has `top_logprobs`")
 
 
 def _run(

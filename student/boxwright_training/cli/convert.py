@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxwright.errors import BadInput
+from boxwright.errors import BadInput, ExtraMissing
 from boxwright.files import write_atomically
 from boxwright.settings import Settings
 from boxwright.tasks.task import SPLITS, Split
@@ -40,10 +40,10 @@ def oracle(name: str, count: int, split: Split, seed: int, tasks: Path | None, o
 
     if out.exists():
         raise BadInput(f"{str(out)!r} is there already; name another file, or remove it")
-    run_async(write_trajectories(name, split=split, count=count, seed=seed, store=TraceStore(out), settings=Settings()))
     if tasks:
         rows = oracle_tasks(name, split=split, count=count, seed=seed)
         write_atomically(tasks, "".join(f"{task.model_dump_json(exclude_defaults=True)}\n" for task in rows))
+    run_async(write_trajectories(name, split=split, count=count, seed=seed, store=TraceStore(out), settings=Settings()))
     click.echo(f"{count} trajectories of {name} ({split}) in {out}")
 
 
@@ -89,15 +89,24 @@ def export(
     model: Path, out: Path, base: str | None, precision: Precision, context: int | None, system: str | None, check: bool
 ) -> None:
     """Write a trained MODEL, a folder of weights or of an adapter, for Ollama and llama.cpp."""
+    try:
+        from boxwright_training.loading import quiet
+    except ImportError as error:
+        raise ExtraMissing("exporting", "train") from error
     from boxwright_training.exporting.export import export as export_model
 
-    done = export_model(model, out, base=base, precision=precision, context=context, system=system)
-    click.echo(f"weights    {done.weights}\nllama.cpp  {done.gguf}\nOllama     {done.modelfile}")
-    if check:
-        from boxwright_training.exporting.agreement import agree
-
-        agreement = agree(done.weights)
-        click.echo(str(agreement))
-        if not agreement.holds:
-            raise BadInput("llama.cpp does not say what the checkpoint says; do not use the file")
+    with quiet():
+        done = export_model(model, out, base=base, precision=precision, context=context, system=system)
+        click.echo(f"weights    {done.weights}\nllama.cpp  {done.gguf}\nOllama     {done.modelfile}")
+        if check:
+            _check(done.weights)
     click.echo(f"next: ollama create my-student -f {done.modelfile}, or boxwright ask ... --model gguf/{done.gguf}")
+
+
+def _check(weights: Path) -> None:
+    from boxwright_training.exporting.agreement import agree
+
+    agreement = agree(weights)
+    click.echo(str(agreement))
+    if not agreement.holds:
+        raise BadInput("llama.cpp does not say what the checkpoint says; do not use the file")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,20 +45,17 @@ def evaluate(model: str, data: tuple[Path, ...], suite: str | None, as_json: boo
         raise click.UsageError("nothing to try it on: give --data, --suite or both")
     try:
         import torch
-        from transformers.utils import logging
 
-        from boxwright_training.loading import load_model, load_tokenizer
+        from boxwright_training.loading import load_model, load_tokenizer, quiet
     except ImportError as error:
         raise ExtraMissing("evaluating", "train") from error
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    warnings.simplefilter("ignore", FutureWarning)
-    tokenizer = load_tokenizer(model)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    loaded = load_model(model, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
-    figures: dict[str, Any] = _fit(loaded, tokenizer, data, given) if data else {}
-    if suite:
-        figures |= run_async(_loop(loaded, tokenizer, suite, given))
+    with quiet():
+        tokenizer = load_tokenizer(model)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        loaded = load_model(model, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
+        figures: dict[str, Any] = _fit(loaded, tokenizer, data, given) if data else {}
+        if suite:
+            figures |= run_async(_loop(loaded, tokenizer, suite, given))
     if as_json:
         click.echo(json.dumps({"model": model, **figures}))
         return
@@ -74,7 +70,10 @@ def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], given: dict[str, An
     from boxwright_training.loss import SpanLoss
     from boxwright_training.spans import Segmenter
 
-    rows = Segmenter(tokenizer, thoughts=given["thoughts"]).rows(read_trajectories(data).found, given["window"])
+    imported = read_trajectories(data)
+    for fault in imported.faults:
+        notes().print(visible(fault), markup=False)
+    rows = Segmenter(tokenizer, thoughts=given["thoughts"]).rows(imported.found, given["window"])
     notes().print(visible(rows.told()), markup=False)
     if not rows.rows:
         raise BadInput("no trajectory is left to try it on")

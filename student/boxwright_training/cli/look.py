@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from boxwright.errors import ExtraMissing, NotFound
+from boxwright.errors import BadInput, ExtraMissing, NotFound
 from boxwright.files import write_atomically
 from boxwright.terminal import notes, screen
 from boxwright.visible import visible
@@ -66,6 +66,8 @@ def inspect(
     for fault in imported.faults:
         notes().print(visible(fault), markup=False)
     if html:
+        if html.is_dir():
+            raise BadInput(f"--html {str(html)!r} is a folder; name the file to write")
         page = as_html(
             [look(one, segmenter) for one in found[:most]], f"{len(found[:most])} of {len(found)} trajectories"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ STOPPED = 3
 @click.option("--model", help="The student: a folder, or a name on the Hugging Face Hub.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
 @click.option("--recipe", default="sad", show_default=True, help="One of `boxwright train recipes`, or a .toml file.")
-@click.option("--teacher", help="A local teacher with the student's tokenizer, whose probabilities are learned.")
+@click.option("--teacher", help="A local teacher with the student's tokenizer, or 'stored'.")
 @click.option(
     "--cache",
     default=0,
@@ -90,7 +89,7 @@ STOPPED = 3
     "--log-every", default=5, show_default=True, type=click.IntRange(min=1), help="Steps between lines of the log."
 )
 @click.option("--fsdp", is_flag=True, help="Shard the weights over the processes that torchrun started.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1))
 @click.option("--resume", is_flag=True, help="Go on with the run in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print what came out as JSON.")
 @click.pass_context
@@ -119,6 +118,7 @@ def _train(*, resume: bool, as_json: bool, changes: tuple[str, ...], options: tu
 
     recipe = load_recipe(given.pop("recipe"), dict(_pair("--set", one) for one in changes))
     try:
+        from boxwright_training.loading import quiet
         from boxwright_training.training import Run, train
     except ImportError as error:
         raise ExtraMissing("training", "train") from error
@@ -132,12 +132,7 @@ def _train(*, resume: bool, as_json: bool, changes: tuple[str, ...], options: tu
         checkpointing=checkpointing,
         **given,
     )
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of transformers, about its own next version
+    with quiet():
         done = train(run, resume=resume, tell=lambda line: notes().print(visible(line), markup=False))
     if os.environ.get("RANK", "0") != "0":  # one of torchrun's others
         return

@@ -1,7 +1,8 @@
 """Chats in OpenAI's form: messages with roles, tool calls and, in older ones, function calls.
 
 Read are rows `{"messages": […], "tools": […]}`, the same under `conversations`, and bare lists of messages. Reasoning
-under `reasoning_content`, `reasoning` or `thinking` is thinking.
+under `reasoning_content`, `reasoning` or `thinking` is thinking. Log-probabilities under `logprobs`, as a completion's
+choice has them beside its message (`{"content": […]}`, or the list alone), are kept where they have `top_logprobs`.
 
 Source: OpenAI's chat completions API, and its form for fine-tuning.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from boxwright.models.written import WrittenToken, read_written
 from boxwright.traces import Trajectory
-from boxwright_training.importers.row import Row, Unreadable, objects, text_of
+from boxwright_training.importers.row import NO_ROW, Row, Unreadable, objects, text_of
 from boxwright_training.importers.talk import Talk, talk_trajectory
 
 _ROLES = {"developer": "system", "human": "user", "model": "assistant", "function": "tool", "observation": "tool"}
@@ -28,7 +30,8 @@ def read(row: Row) -> Trajectory:
     """Return the trajectory of a chat.
 
     Raises:
-        Unreadable: A result without its call, a part that is no text, a role that nobody has.
+        Unreadable: A result without its call, a part that is no text, a role that nobody has, log-probabilities in
+            another form than OpenAI's.
     """
     talk = Talk()
     for message in messages_of(row.value):
@@ -51,7 +54,7 @@ def add(talk: Talk, message: dict[str, Any]) -> None:
     role = _ROLES.get(message["role"], message["role"])
     content = text_of(message.get("content"))
     if role == "assistant":
-        talk.answer(content, thinking_of(message), _calls(message))
+        talk.answer(content, thinking_of(message), _calls(message), _written(message))
     elif role == "tool":
         ids = message.get("tool_call_ids") or [message.get("tool_call_id") or ""]
         for place, call_id in enumerate(ids):  # SWE-agent answers several calls with one message
@@ -65,6 +68,16 @@ def thinking_of(message: dict[str, Any]) -> str:
     blocks = message.get("thinking_blocks") or ()  # Anthropic's, as SWE-agent keeps them
     given = [message.get(name) for name in _THINKING] + ["".join(str(one.get("thinking") or "") for one in blocks)]
     return next((one for one in given if isinstance(one, str) and one.strip()), "")
+
+
+def _written(message: dict[str, Any]) -> tuple[WrittenToken, ...]:
+    told = message.get("logprobs")
+    try:
+        return read_written((told.get("content") if isinstance(told, dict) else told) or ())
+    except NO_ROW as error:
+        raise Unreadable(
+            f"its logprobs are not in OpenAI's form ({type(error).__name__}: {str(error)[:80]})"
+        ) from error
 
 
 def _calls(message: dict[str, Any]) -> list[tuple[str, str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from boxwright.models import Message, ToolCall, ToolDefinition
 from boxwright.models.wire import read_call
+from boxwright.models.written import WrittenToken
 from boxwright.traces import Ended, KeptLanguage, Trajectory
 from boxwright_student.calls.thinking import split_thinking
 from boxwright_student.conversation import CallIds
@@ -31,8 +32,14 @@ class Talk:
             raise Unreadable(f"nobody here is called {role!r}")
         self.messages.append(Message.model_validate({"role": role, "content": content}))
 
-    def answer(self, content: str, thinking: str = "", calls: Sequence[tuple[str, str, Any]] = ()) -> None:
-        """Add what the model says: text, thinking, and calls as id (or nothing), name and arguments as written.
+    def answer(
+        self,
+        content: str,
+        thinking: str = "",
+        calls: Sequence[tuple[str, str, Any]] = (),
+        written: tuple[WrittenToken, ...] = (),
+    ) -> None:
+        """Add what the model says: text, thinking, calls as id (or nothing), name and arguments as written, its tokens.
 
         Thinking between tags at the beginning of the text is thinking.
         """
@@ -46,7 +53,9 @@ class Talk:
             call = read_call(self._ids.take(wanted, "call"), name, arguments)
             self._waiting[wanted or call.id] = call
             made_calls.append(call)
-        said = Message(role="assistant", content=content, thinking=thinking, tool_calls=tuple(made_calls))
+        said = Message(
+            role="assistant", content=content, thinking=thinking, tool_calls=tuple(made_calls), written=written
+        )
         self.messages.append(said)
 
     def result(self, content: str, call_id: str = "", name: str = "") -> None:

@@ -15,6 +15,9 @@ __all__ = ["Adapter", "Curriculum", "Loss", "Method", "Optimisation", "Recipe", 
 
 FOLDER = Path(__file__).parent
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+LEAST, MOST = 0.1, 10.0
+"""Bounds of learned alpha and beta."""
 Method = Literal["acts", "reasoning"]
 """Whether a trajectory acts, or only reasons."""
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -53,15 +56,15 @@ class Curriculum(_Table):
     order: Literal["shuffled", "easy-first", "paced"] = "shuffled"
     """`easy-first` goes through them by complexity, anew in each epoch; `paced` draws from a share of the easiest that
     grows over the run."""
-    reason: float = 1.0
+    reason: Finite = 1.0
     """What reasoning tokens count in the complexity, each measure being standardised over all rows."""
-    act: float = 1.0
+    act: Finite = 1.0
     """What the number of acts counts."""
-    entropy: float = 0.0
+    entropy: Finite = 0.0
     """What the teacher's mean entropy counts; it takes a cached teacher."""
     start: float = Field(default=0.25, gt=0, le=1)
     """`paced`: the share of rows that the run begins with."""
-    strength: float = Field(default=0.0, ge=0)
+    strength: Weight = 0.0
     """How much more easy rows weigh in the loss at first, as exp(-strength * complexity); nothing at the end."""
 
 
@@ -114,10 +117,18 @@ class Recipe(_Table):
     @model_validator(mode="after")
     def _agrees(self) -> Recipe:
         loss = self.loss
-        if loss.normalise == "token" and (loss.weights == "learned" or loss.alpha != loss.beta):
+        ends = [
+            given if end is None else end for given, end in ((loss.alpha, loss.alpha_end), (loss.beta, loss.beta_end))
+        ]
+        equal = loss.alpha == loss.beta and ends[0] == ends[1]
+        if loss.normalise == "token" and (loss.weights == "learned" or not equal):
             raise ValueError("loss.normalise = 'token' has one mean over all tokens, so alpha and beta must be equal")
+        if loss.weights == "learned" and not all(LEAST < start < MOST for start in (loss.alpha, loss.beta)):
+            raise ValueError(f"loss.weights = 'learned' starts from alpha and beta between {LEAST} and {MOST}")
         if loss.weights == "learned" and (loss.alpha_end is not None or loss.beta_end is not None):
             raise ValueError("loss.weights = 'learned' takes no alpha_end and beta_end")
+        if self.curriculum.order == "paced" and len(set(self.methods.values())) > 1:
+            raise ValueError("curriculum.order = 'paced' draws by complexity alone: methods must have equal shares")
         if loss.weights == "learned" and loss.projection:
             raise ValueError("loss.projection takes fixed weights: it projects the weighted terms")
         return self

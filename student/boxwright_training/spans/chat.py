@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from boxwright.models import Message, ToolDefinition
+from boxwright.models.written import WrittenToken
 from boxwright.traces import Trajectory
 from boxwright_student.code.names import python_names
 from boxwright_student.code.prompt import code_prompt
@@ -55,6 +56,8 @@ class ChatMessage:
     """The ids of the calls; of a tool's message, the one that it answers."""
     name: str = ""
     """Tool only: the tool it comes from."""
+    written: tuple[WrittenToken, ...] = ()
+    """Assistant only: the tokens as its model wrote them, where these were kept; no template is given them."""
 
     def wire(self) -> dict[str, Any]:
         """Return the message in the form that chat templates read: OpenAI's, with arguments as an object."""
@@ -89,7 +92,7 @@ def chat_of(trajectory: Trajectory, thoughts: Thoughts = "template", mistakes: M
     language = trajectory.act_language
     write = {"tool-calls": _with_calls, "code": _with_code, "text": _with_text}[language]
     messages = [_common(message, thoughts) for message in trajectory.messages]
-    written = _Ids().of([write(message) for message in messages])
+    written = _Ids().of([replace(write(message), written=message.written) for message in messages])
     if language == "text":
         written = _observing(written)
     if mistakes == "masked":

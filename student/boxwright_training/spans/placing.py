@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from boxwright.errors import BadInput
+from boxwright.models.written import WrittenToken
 from boxwright_training.kinds import Kind
 from boxwright_training.spans.chat import Chat, ChatMessage
 
@@ -60,12 +61,14 @@ class Placed:
         kinds: a kind for each character.
         turns: [start, end) of each supervised turn.
         said: the place of each in the conversation.
+        written: the tokens of each as its model wrote them, where they were kept.
     """
 
     text: str
     kinds: bytes
     turns: tuple[tuple[int, int], ...]
     said: tuple[int, ...]
+    written: tuple[tuple[WrittenToken, ...], ...]
 
 
 def place(chat: Chat, template: Template) -> list[Placed]:
@@ -96,7 +99,9 @@ def place(chat: Chat, template: Template) -> list[Placed]:
         here = [(at, one) for at, (full, one) in waiting if text[: one.end] == full[: one.end]]
         waiting = [(at, one) for at, one in waiting if all(at != other for other, _ in here)]
         kinds = _kinds(text, messages[:whole], here)
-        placed.append(Placed(text, kinds, tuple((one.start, one.end) for _, one in here), tuple(at for at, _ in here)))
+        said_here = tuple(at for at, _ in here)
+        turns = tuple((one.start, one.end) for _, one in here)
+        placed.append(Placed(text, kinds, turns, said_here, tuple(messages[at].written for at in said_here)))
     return placed[::-1]
 
 

@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boxwright.errors import BadInput
+from boxwright.models.written import WrittenToken
 from boxwright.traces import Trajectory
 from boxwright_training.kinds import Kind
 from boxwright_training.spans.chat import ChatMessage, Mistakes, Thoughts, chat_of
@@ -20,9 +21,17 @@ from boxwright_training.spans.placing import Placed, SpansInvalid, Template, pla
 if TYPE_CHECKING:
     from boxwright_training.importers import Sourced
 
-__all__ = ["Row", "Rows", "Segmenter"]
+__all__ = ["Row", "Rows", "Segmenter", "WrittenTurn"]
 
 MOST_FAULTS_TOLD = 20
+
+
+class WrittenTurn(NamedTuple):
+    """A supervised turn, [start, end) of a row's tokens, whose model's own tokens were kept."""
+
+    start: int
+    end: int
+    tokens: tuple[WrittenToken, ...]
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,14 @@ class Row:
         kinds: [length] `Kind` of each token.
         source: file and row that it comes from.
         turns: how many supervised turns are in it.
+        written: those of them whose model's own tokens were kept.
     """
 
     ids: NDArray[np.int32]
     kinds: NDArray[np.uint8]
     source: str
     turns: int
+    written: tuple[WrittenTurn, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -69,8 +80,8 @@ class Rows:
         ]
         if counts["divided"]:
             lines.append(
-                f"{counts['divided']} trajectories became several rows, since the template writes a turn otherwise once "
-                "others follow; one that does not (--template) learns them at once"
+                f"{counts['divided']} trajectories became several rows, since the template writes a turn otherwise "
+                "once others follow; one that does not (--template) learns them at once"
             )
         if counts["turns cut off"]:
             lines.append(
@@ -170,18 +181,22 @@ class Segmenter:
 
     def _add(self, rows: Rows, placed: Placed, source: str, window: int) -> None:
         ids, kinds, starts, across = self.tokens(placed)
-        turns, length = list(placed.turns), len(ids)
+        # The first token of what follows a turn is where the turn's tokens end.
+        turns, length = np.searchsorted(starts, placed.turns).tolist(), len(ids)
         if length > window:
-            # The first token of what follows a turn is where the turn's tokens end.
-            ends = np.searchsorted(starts, [end for _, end in turns])
-            fit = [int(end) for end in ends if end <= window]
+            fit = [end for _, end in turns if end <= window]
             rows.counts["turns cut off"] += len(turns) - len(fit)
             rows.counts["rows cut"] += len(fit) < len(turns)
             if not fit:
                 return
             length = fit[-1]
             turns = turns[: len(fit)]
-        row = Row(ids[:length], kinds[:length], source, len(turns))
+        written = tuple(
+            WrittenTurn(start, end, tokens)
+            for (start, end), tokens in zip(turns, placed.written, strict=False)  # fewer turns where some were cut off
+            if tokens
+        )
+        row = Row(ids[:length], kinds[:length], source, len(turns), written)
         rows.rows.append(row)
         rows.counts["turns"] += len(turns)
         rows.counts["across two spans"] += across
