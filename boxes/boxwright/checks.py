@@ -23,6 +23,7 @@ EXTRAS = {
     "docker": "docker",
     "xllamacpp": "gguf",
     "uv": "packages",
+    "peft": "train",
     "opentelemetry.sdk": "telemetry",
 }
 """A package of each extra."""

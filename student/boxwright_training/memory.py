@@ -13,6 +13,10 @@ from boxwright.errors import BadInput
 __all__ = ["SHAPES", "Memory", "Shape", "estimate", "is_out_of_memory", "out_of_memory"]
 
 
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""By what configurations call their number."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """A decoder of the Llama and Qwen kind."""
@@ -51,7 +55,14 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
-        """Return the shape of a transformers configuration."""
+        """Return the shape of a transformers configuration.
+
+        Raises:
+            BadInput: It is of a mixture of experts, of which no token sees all.
+        """
+        config = config.get_text_config()
+        if any(getattr(config, name, None) for name in EXPERTS):
+            raise BadInput(f"{config.model_type!r} is a mixture of experts, whose memory is not reckoned here")
         width, heads = config.hidden_size, config.num_attention_heads
         return cls(
             config.num_hidden_layers,

@@ -32,6 +32,7 @@ from boxwright.models.base import Request, ToolCall
 from boxwright.models.load import FORMS
 from boxwright.models.recorded import request_digest
 from boxwright.models.scripted import calling
+from boxwright.models.written import WrittenToken, read_written
 from boxwright.settings import Settings
 from support.model_server import model_server
 

@@ -122,11 +122,12 @@ async def test_log_probabilities_come_one_to_a_token(model: ChatModel) -> None:
 async def test_the_likeliest_tokens_come_with_each_and_their_probabilities_add_up_to_one(model: ChatModel) -> None:
     (completion,) = await model.complete(ASK, tools=[TOOL], max_tokens=6, top_logprobs=260)
     (streamed,) = await model.complete(ASK, max_tokens=6, top_logprobs=3, on_text=lambda *_: None)
-    assert len(completion.written) == len(streamed.written) == 6
+    assert 1 < len(completion.written) <= 6  # the tokens of one letter come as one
     for one in completion.written:
         assert sum(math.exp(logprob) for _, logprob in one.likeliest) == pytest.approx(1.0, abs=2e-3)
-        assert dict(one.likeliest)[one.token] == one.logprob == one.likeliest[0][1]  # greedy
-    assert [len(one.likeliest) for one in streamed.written] == [3] * 6
+        assert one.likeliest[0][1] == one.logprob  # greedy
+        assert one.token.endswith(one.likeliest[0][0])
+    assert {len(one.likeliest) for one in streamed.written} == {3}
 
 
 async def test_tools_and_their_results_go_through_the_models_own_template(model: ChatModel) -> None:

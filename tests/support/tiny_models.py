@@ -104,7 +104,9 @@ def tiny_tokenizer(template: str = CHATML, texts: tuple[str, ...] = TEXTS, size:
     return made
 
 
-def tiny_student(folder: Path, tokenizer: Any, *, seed: int = 0, width: int = 32, layers: int = 2) -> Path:
+def tiny_student(
+    folder: Path, tokenizer: Any, *, seed: int = 0, width: int = 32, layers: int = 2, positions: int = 2048
+) -> Path:
     """Write a Llama of random weights and its tokenizer; the same seed gives the same weights."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -117,7 +119,7 @@ def tiny_student(folder: Path, tokenizer: Any, *, seed: int = 0, width: int = 32
         num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=1,
-        max_position_embeddings=2048,
+        max_position_embeddings=positions,
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,
     )

@@ -140,6 +140,13 @@ def test_a_template_that_never_ends_a_turn_is_refused() -> None:
         Segmenter(tokenizer).place(trajectory(ASKED[1], said("5")))
 
 
+def test_a_template_that_leaves_results_out_is_refused() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = CHATML.replace("{{ message.content }}\n</tool_response>", "</tool_response>")
+    with pytest.raises(SpansInvalid, match="leaves out 1 of 1 results"):
+        Segmenter(tokenizer).place(trajectory(*ASKED, said("", "", CALL), SEEN, said("5")))
+
+
 def test_a_template_that_refuses_is_quoted() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = "{{ raise_exception('no system message here') }}"

@@ -117,10 +117,8 @@ class Recipe(_Table):
     @model_validator(mode="after")
     def _agrees(self) -> Recipe:
         loss = self.loss
-        ends = [
-            given if end is None else end for given, end in ((loss.alpha, loss.alpha_end), (loss.beta, loss.beta_end))
-        ]
-        equal = loss.alpha == loss.beta and ends[0] == ends[1]
+        alpha_end = loss.alpha if loss.alpha_end is None else loss.alpha_end
+        equal = loss.alpha == loss.beta and alpha_end == (loss.beta if loss.beta_end is None else loss.beta_end)
         if loss.normalise == "token" and (loss.weights == "learned" or not equal):
             raise ValueError("loss.normalise = 'token' has one mean over all tokens, so alpha and beta must be equal")
         if loss.weights == "learned" and not all(LEAST < start < MOST for start in (loss.alpha, loss.beta)):
@@ -162,8 +160,13 @@ def load_recipe(name: str, changes: dict[str, str] | None = None) -> Recipe:
     try:
         return Recipe.model_validate({"name": path.stem, **table})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        faults = "; ".join(map(_told, error.errors()))
         raise BadInput(f"the recipe {name!r} has faults: {faults}") from error
+
+
+def _told(fault: Any) -> str:
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place}: {fault['msg']}" if place else str(fault["ctx"]["error"])
 
 
 def _change(table: dict[str, Any], key: str, text: str) -> None:

@@ -90,6 +90,7 @@ def place(chat: Chat, template: Template) -> list[Placed]:
         for at, one in enumerate(messages)
         if one.role == "assistant" and one.supervised
     ]
+    _refuse_unseen(messages, template)
     placed: list[Placed] = []
     text, whole = template.render(messages, False), len(messages)
     while waiting:
@@ -103,6 +104,19 @@ def place(chat: Chat, template: Template) -> list[Placed]:
         turns = tuple((one.start, one.end) for _, one in here)
         placed.append(Placed(text, kinds, turns, said_here, tuple(messages[at].written for at in said_here)))
     return placed[::-1]
+
+
+def _refuse_unseen(messages: Sequence[ChatMessage], template: Template) -> None:
+    """Check that each result is written, since a student learns from them all the same where it cannot see them."""
+    mark = chr(FIRST_MARK)
+    marked = [replace(one, content=f"{mark}{one.content}") if one.observed else one for one in messages]
+    results = sum(one.observed for one in messages)
+    shown = template.render(marked, False).count(mark) if results else 0
+    if shown < results:
+        raise SpansInvalid(
+            f"the template leaves out {results - shown} of {results} results: a student would learn to answer without "
+            "seeing them; take a template that writes messages of the role 'tool'"
+        )
 
 
 def _kinds(text: str, messages: Sequence[ChatMessage], turns: Sequence[tuple[int, Turn]]) -> bytes:
