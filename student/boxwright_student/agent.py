@@ -39,6 +39,8 @@ class Agent:
         top_logprobs: How many of the likeliest tokens are asked for in each token's place and kept in the trajectory
             (`Message.written`), for a student to learn from; 0 for none. With them no text is streamed, since
             llama.cpp refuses the two together where tools are shown.
+        first_thought: Ask the model first without tools, and begin the attempt with the first paragraph of what it
+            says (the first-thought prefix of Kang et al.); for teachers, whose trajectories shall reason well.
 
     Raises:
         BadInput: There is less than one sample.
@@ -58,6 +60,7 @@ class Agent:
         planning: bool = False,
         allow: Allow | None = None,
         top_logprobs: int = 0,
+        first_thought: bool = False,
     ) -> None:
         if samples < 1:
             raise BadInput(f"an agent draws at least one sample, got {samples!r}")
@@ -73,6 +76,7 @@ class Agent:
             planning=planning,
             allow=allow,
             top_logprobs=top_logprobs,
+            first_thought=first_thought,
         )
 
     def start(

@@ -15,6 +15,7 @@ from boxwright.jsontypes import canonical, digest
 from boxwright.models import ChatModel, Completion, Message, ModelFacts, ToolDefinition, Usage
 from boxwright.traces import ActLanguage, Ended, Trajectory
 from boxwright_student.acts import Acts, Done, Sent, ToolCallActs, Turn
+from boxwright_student.calls.thinking import split_thinking
 from boxwright_student.context import Window
 from boxwright_student.conversation import CallIds, cleaned, continued, sayable
 from boxwright_student.events import Event, Note, Step
@@ -33,6 +34,9 @@ SAMPLES_TEMPERATURE = 0.4
 """The least that samples are drawn at, as Kang et al. do; at 0 they would all be the same."""
 PLANNING = (
     "Before you act, call {plan} with the steps you are going to take; call it again when a step is done or fails."
+)
+STEP_BY_STEP = (
+    "Solve the task step by step. Before you compute anything, say in one paragraph how you will go about it."
 )
 SAME_AGAIN = "(You have done this before, with the same outcome. Use it, or do something else.)"
 EMPTY = "Your answer was empty. Call a tool, or write the answer."
@@ -72,6 +76,7 @@ class Setup:
     planning: bool
     allow: Allow | None
     top_logprobs: int
+    first_thought: bool
 
     @property
     def told(self) -> str:
@@ -82,8 +87,8 @@ class Setup:
     @property
     def toolset(self) -> str:
         """What tells attempts of this kind from others, beside the model: the tools, and how they are used."""
-        plain = (self.acts, self.samples, self.planning) == ("tool-calls", 1, False)
-        return self.tools.digest if plain else digest([self.tools.digest, self.acts, self.samples, self.planning])
+        use = [self.acts, self.samples, self.planning, *([self.first_thought] if self.first_thought else [])]
+        return self.tools.digest if use == ["tool-calls", 1, False] else digest([self.tools.digest, *use])
 
 
 class Attempt:
@@ -188,6 +193,8 @@ class Attempt:
 
     async def _steps(self, window: Window, acts: Acts, facts: ModelFacts) -> tuple[Ended, str]:
         bounds = self._setup.bounds
+        if self._setup.first_thought and not self._first_words:
+            self._first_words = await self._think()
         for step in range(bounds.steps):
             for told in self._tools.news():
                 self._emit(Note(told))
@@ -260,6 +267,22 @@ class Attempt:
             window.took(view.sent, completions[0].usage.prompt_tokens)
             return completions
         raise AssertionError("unreachable")
+
+    async def _think(self) -> str:
+        """Return the first paragraph of what the model would write with no tools at hand."""
+        setup = self._setup
+        with chat_span(setup.model.uri) as span:
+            completions = await setup.model.complete(
+                [Message(role="system", content=STEP_BY_STEP), Message(role="user", content=sayable(self._prompt))],
+                temperature=setup.temperature,
+                seed=setup.seed,
+                max_tokens=setup.bounds.max_tokens,
+            )
+            span.completed(completions)
+        self._usage += completions[0].usage
+        said, thought = split_thinking(completions[0].text)
+        paragraph = (said.strip() or thought.strip()).split("\n\n")[0].strip()
+        return f"{paragraph}\n\n" if paragraph else ""
 
     async def _complete(
         self, sent: Sent, schema_of: Sequence[ToolDefinition], text: ShownText | None, first: bool

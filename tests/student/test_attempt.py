@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from boxwright.errors import BadInput, CallerMustHandle, ModelUnreachable
-from boxwright.models import Completion, ModelFacts, Scripted, ToolCall
+from boxwright.models import Completion, ModelFacts, Scripted, ToolCall, Usage
 from boxwright.models.base import Request
 from boxwright.models.scripted import calling
 from boxwright.models.written import WrittenToken
@@ -339,3 +339,14 @@ async def test_an_attempt_under_another_system_message_or_bound_is_another_one()
     assert Agent(Scripted([]), Adder(), bounds=Bounds(steps=3)).did(answered, task, "s")
     assert not Agent(Scripted([]), Adder(), samples=3).did(answered, task, "s")
     assert not Agent(Scripted([]), Adder(), acts="code").did(answered, task, "s")
+
+
+async def test_a_first_thought_is_asked_for_without_tools_and_begins_the_attempt() -> None:
+    thought = Completion(text="<think>hm</think>First I look.\n\nThen I add.", usage=Usage(completion_tokens=7))
+    model = Scripted([thought, Completion(text="First I look.\n\n3", usage=Usage(completion_tokens=5))])
+    trajectory = await Agent(model, Adder(), first_thought=True).run("How many?")
+    asked, attempt = model.requests
+    assert (asked.tools, asked.prefix, asked.messages[-1].content) == ((), "", "How many?")
+    assert attempt.prefix == "First I look.\n\n"
+    assert trajectory.usage.completion_tokens == 12
+    assert trajectory.toolset != (await Agent(Scripted(["3"]), Adder()).run("How many?")).toolset

@@ -12,12 +12,12 @@ from boxwright.sandbox.bubblewrap import Bubblewrap
 
 pytest.importorskip("torch", reason="the training tests need torch (the extra 'train')")
 
-from click.testing import CliRunner  # noqa: E402
+from click.testing import CliRunner
 
-from boxwright_training.cli.train import train  # noqa: E402
-from boxwright_training.memory import SHAPES, estimate  # noqa: E402
-from boxwright_training.recipes import recipe_names  # noqa: E402
-from support.tiny_models import tiny_student, tiny_tokenizer  # noqa: E402
+from boxwright_training.cli.train import train
+from boxwright_training.memory import SHAPES, estimate
+from boxwright_training.recipes import recipe_names
+from support.tiny_models import tiny_student, tiny_tokenizer
 
 GUIDE = (Path(__file__).parent.parent.parent / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = [

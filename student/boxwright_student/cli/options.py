@@ -35,6 +35,7 @@ class AgentOptions:
     tokens: int
     seconds: float
     logprobs: int
+    first_thought: bool
 
     def uri(self, settings: Settings) -> str:
         """Return the model's URI."""
@@ -72,6 +73,7 @@ class AgentOptions:
             planning=self.plan,
             allow=allow,
             top_logprobs=self.logprobs,
+            first_thought=self.first_thought,
         )
 
 
@@ -117,6 +119,11 @@ _OPTIONS = (
         show_default=True,
         type=click.IntRange(0, 512),
         help="Keep so many of the likeliest tokens in each token's place, for `train --teacher stored`.",
+    ),
+    click.option(
+        "--first-thought",
+        is_flag=True,
+        help="Ask first without tools, and begin with the first paragraph of that: for a teacher's trajectories.",
     ),
 )
 
