@@ -88,7 +88,7 @@ def _names(paths: str | list[str]) -> str | list[str]:
 
 def _fit(before: dict[str, float], after: dict[str, float]) -> list[str]:
     if not after:
-        return ["Nothing was held out, so nothing is known of how well it does.", ""]
+        return ["No trajectory was held out that could be segmented, so nothing is known of how well it does.", ""]
     rows = [
         ("cross-entropy of reasoning, nats a token", "reason", "{:.4f}"),
         ("cross-entropy of acts, nats a token", "act", "{:.4f}"),
@@ -99,9 +99,10 @@ def _fit(before: dict[str, float], after: dict[str, float]) -> list[str]:
         "",
         "| | before | after |",
         "| --- | ---: | ---: |",
-        *(
-            f"| {name} | {form.format(before[key]) if before else '-'} | {form.format(after[key])} |"
-            for name, key, form in rows
-        ),
+        *(f"| {name} | {_told(before, key, form)} | {_told(after, key, form)} |" for name, key, form in rows),
         "",
     ]
+
+
+def _told(figures: dict[str, float], key: str, form: str) -> str:
+    return form.format(figures[key]) if key in figures else "-"

@@ -38,7 +38,8 @@ class Data:
 
 def method_of(trajectory: Trajectory) -> Method:
     """Say whether a trajectory acts or only reasons."""
-    return "acts" if trajectory.calls else "reasoning"
+    # Not `calls`: what imported code called is not known.
+    return "acts" if any(one.tool_calls or one.acts for one in trajectory.messages) else "reasoning"
 
 
 def load(

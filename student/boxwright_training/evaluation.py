@@ -44,13 +44,13 @@ class Fit:
             self.exact += int(exact.sum())
 
     def figures(self) -> dict[str, float]:
-        """Return means and shares, by the names under which they are logged."""
-        return {
-            "reason": self.reason / max(1, self.reason_tokens),
-            "act": self.act / max(1, self.act_tokens),
-            "exact_act": self.exact / max(1, self.acts),
-            "acts": float(self.acts),
+        """Return means and shares by their names; of what there is none, nothing."""
+        sums = {
+            "reason": (self.reason, self.reason_tokens),
+            "act": (self.act, self.act_tokens),
+            "exact_act": (self.exact, self.acts),
         }
+        return {name: total / count for name, (total, count) in sums.items() if count} | {"acts": float(self.acts)}
 
 
 @torch.no_grad()

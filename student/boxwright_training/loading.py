@@ -15,7 +15,15 @@ from boxwright.errors import BadInput
 from boxwright_training.memory import is_out_of_memory
 from boxwright_training.recipes import Adapter
 
-__all__ = ["adapted", "load_model", "load_teacher", "load_tokenizer", "quiet", "refuse_other_tokenizer"]
+__all__ = [
+    "adapted",
+    "load_model",
+    "load_teacher",
+    "load_tokenizer",
+    "quiet",
+    "refuse_adapter",
+    "refuse_other_tokenizer",
+]
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 PROBES = (
@@ -122,6 +130,19 @@ def refuse_other_tokenizer(name: str, theirs: Any, ours: Any) -> None:
                 f"the teacher {name!r} has the student's tokens but cuts {text!r} otherwise; take a teacher of the "
                 "student's family, or leave --teacher out (cross-entropy)"
             )
+
+
+def refuse_adapter(name: str) -> None:
+    """Check that a student is no adapter: a second one would take its place, and alone it cannot be trained on.
+
+    Raises:
+        BadInput: It is one.
+    """
+    if (Path(name) / "adapter_config.json").exists():
+        raise BadInput(
+            f"--model {name!r} is an adapter, which another one would replace; merge it first (boxwright train export "
+            f"{name} --out FOLDER) and train FOLDER/merged"
+        )
 
 
 def adapted(model: Any, adapter: Adapter | None, *, checkpointing: bool) -> Any:

@@ -30,10 +30,12 @@ class TransformersModel(RequestModel):
         model: the model, with its weights on a device.
         tokenizer: its tokenizer, with a chat template that tools are given to.
         options: what else the template is given.
+        name: what its attempts are kept under; where there is none, the name it was loaded by, which an adapter's model
+            has of its base.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, options: dict[str, Any] | None = None) -> None:
-        self.uri = f"transformers/{getattr(model, 'name_or_path', '') or type(model).__name__}"
+    def __init__(self, model: Any, tokenizer: Any, options: dict[str, Any] | None = None, *, name: str = "") -> None:
+        self.uri = f"transformers/{name or getattr(model, 'name_or_path', '') or type(model).__name__}"
         self._model, self._tokenizer, self._options = model, tokenizer, options or {}
         self._window: int | None = getattr(model.config, "max_position_embeddings", None)
         self._ends = _ends(model, tokenizer)

@@ -28,7 +28,8 @@ class Progress(transformers.TrainerCallback):
         self._since = (time.monotonic(), 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """See `TrainerCallback`."""
+        """See `TrainerCallback`; a checkpoint brings back how often its run was saved and logged."""
+        state.compute_steps(args, state.max_steps)
         self._since = (time.monotonic(), state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:

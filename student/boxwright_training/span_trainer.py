@@ -17,7 +17,7 @@ from boxwright.errors import BadInput
 from boxwright_training.attached import LEARNED, base_of, teacher_states
 from boxwright_training.batches import Batch
 from boxwright_training.kinds import Kind
-from boxwright_training.loss import Head, LearnedWeights, TeacherInvalid, projected_backward
+from boxwright_training.loss import Head, LearnedWeights, ProjectedGradients, TeacherInvalid
 from boxwright_training.order import weights as row_weights
 from boxwright_training.recipes import Recipe
 from boxwright_training.spans import Row
@@ -49,6 +49,7 @@ class SpanTrainer(transformers.Trainer):
         self._terms = torch.zeros(
             3, device=self.args.device
         )  # reason, act, cosine of their gradients; since the last log
+        self._projected: ProjectedGradients | None = None
         self._logged_at: int | None = None  # the step of the last line, or at which training began
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Batch]], device: torch.device) -> Tensor | None:
@@ -85,14 +86,16 @@ class SpanTrainer(transformers.Trainer):
         act = self._losses(model, batch, num_items_in_batch, (Kind.ACT,))
         with torch.no_grad():
             self._terms[:2] += torch.stack([reason["reason"], act["act"]])
-        cosine = projected_backward(reason["loss"], act["loss"], model.parameters())
-        self._terms[2] += cosine / self.current_gradient_accumulation_steps
+        if self._projected is None:
+            self._projected = ProjectedGradients(model.parameters())
+        self._projected.add(reason["loss"], act["loss"])
+        if self.accelerator.sync_gradients:  # the last part of the step
+            self._terms[2] += self._projected.apply()
         return (reason["loss"] + act["loss"]).detach()
 
     def _losses(self, model: Any, batch: Batch, counts: Any, kinds: tuple[Kind, ...]) -> dict[str, Tensor]:
         if self._logged_at is None:
             self._logged_at = self.state.global_step
-        # accelerate leaves alone what is no tensor and has no `to` of its own kind
         batch = batch.to(self.args.device)
         counts = batch.counts if counts is None else counts
         if self.recipe.loss.normalise == "token":

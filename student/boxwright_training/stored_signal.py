@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from boxwright.errors import BadInput
 from boxwright.models.written import WrittenToken
@@ -23,7 +22,7 @@ from boxwright_training.spans import Row
 from boxwright_training.teacher_cache import Said, TeacherCache
 from boxwright_training.token_texts import parts, shown, token_texts
 
-__all__ = ["LEAST_SAME", "STORED", "rounded", "stored_signal"]
+__all__ = ["LEAST_SAME", "STORED", "stored_signal"]
 
 STORED = "stored"
 """What names this signal in the place of a teacher."""
@@ -87,7 +86,7 @@ class _Matching:
         ids, log_p = np.zeros((len(told), k), np.int32), np.full((len(told), k), -np.inf)
         for place, one in enumerate(told):
             ids[place, : len(one)], log_p[place, : len(one)] = list(one), list(one.values())
-        return ids, rounded(log_p), columns.astype(np.int32)
+        return ids, log_p.astype(np.float16), columns.astype(np.int32)
 
     def refuse_others(self) -> None:
         """Check that the stored tokens are the student's.
@@ -146,20 +145,6 @@ class _Matching:
             if number is not None and text != one.token:
                 found.setdefault(number, logprob)
         return found
-
-
-def rounded(log_p: NDArray[np.float64]) -> NDArray[np.float16]:
-    """Return log-probabilities in 16 bits whose probabilities add up to no more than 1.
-
-    They are rounded to the nearest; those of a token that would add up to more are made to add up to 1, and rounded
-    down.
-    """
-    near = log_p.astype(np.float16)
-    mass = np.exp(near.astype(np.float64)).sum(-1, keepdims=True)
-    exact = log_p - np.log(np.maximum(np.exp(log_p).sum(-1, keepdims=True), 1.0))
-    down = exact.astype(np.float16)
-    down = np.where(down > exact, np.nextafter(down, np.float16(-np.inf)), down)
-    return np.where(mass > 1, down, near)
 
 
 def _widened(said: Said, k: int) -> Said:

@@ -62,7 +62,8 @@ class TeacherCache:
             columns = torch.from_numpy(self.places[here].astype(np.int64))
             ids[row, columns] = torch.from_numpy(self.ids[here].astype(np.int64))
             log_p[row, columns] = torch.from_numpy(self.log_p[here].astype(np.float32))
-        return StoredTopK(ids, log_p)
+        # Sixteen bits round probabilities up as often as down, and a distribution's may add up to no more than 1.
+        return StoredTopK(ids, log_p - torch.logsumexp(log_p, -1, keepdim=True).clamp(min=0.0))
 
     @classmethod
     def of(cls, said: Sequence[Said]) -> TeacherCache:

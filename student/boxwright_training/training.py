@@ -14,7 +14,7 @@ import transformers
 from torch.utils.tensorboard import SummaryWriter
 from transformers.integrations import TensorBoardCallback
 
-from boxwright.errors import BadInput
+from boxwright.errors import BadInput, RecordInvalid
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import digest, pretty
 from boxwright_training.attached import attach
@@ -22,7 +22,7 @@ from boxwright_training.batches import Drawn, collator
 from boxwright_training.card import write_card
 from boxwright_training.data import Data, load
 from boxwright_training.evaluation import Fit, evaluate
-from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer
+from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer, refuse_adapter
 from boxwright_training.loss import LearnedWeights, SpanLoss
 from boxwright_training.memory import out_of_memory
 from boxwright_training.order import complexity, draws, evened, shares
@@ -31,7 +31,7 @@ from boxwright_training.recipes import LEAST, MOST, Recipe
 from boxwright_training.span_trainer import SpanTrainer, checkpoints
 from boxwright_training.spans import Segmenter, Thoughts
 from boxwright_training.stored_signal import STORED, stored_signal
-from boxwright_training.teacher_cache import TeacherCache
+from boxwright_training.teacher_cache import TeacherCache, rows_digest
 
 __all__ = ["Run", "Trained", "train"]
 
@@ -106,6 +106,7 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
         BadInput: Something in the data, models, settings or the run's folder does not fit; the message says what.
         TeacherInvalid: The teacher's signal cannot be learned from; the message names the trajectory.
     """
+    refuse_adapter(run.model)
     transformers.set_seed(run.seed)
     tokenizer = load_tokenizer(run.model, run.template)
     segmenter = Segmenter(tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options)
@@ -131,6 +132,8 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
         return Trained(checkpoints(run.out)[-1], trainer.state.global_step, True, before, {})
     trainer.save_model(str(run.out / "model"))
     if arguments.process_index == 0:
+        # A pickle of the settings, with the folders they name; training.json has them as text.
+        (run.out / "model" / "training_args.bin").unlink(missing_ok=True)
         write_card(run.out / "model", resolved, data.counts, trainer.state.log_history, before, after)
     return Trained(run.out / "model", trainer.state.global_step, False, before, after)
 
@@ -252,9 +255,12 @@ def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
         seed=run.seed,
         data_seed=run.seed,
         ddp_find_unused_parameters=False,
+        ddp_timeout=24 * 3600,  # the others wait for the first, which asks a teacher of all rows
         **plain,
     )
     _check(run, arguments.world_size)
+    if arguments.n_gpu > 1:  # else Trainer takes them all through DataParallel, which knows nothing of spans
+        arguments._n_gpu = 1
     parts, over = divmod(recipe.batch, run.device_batch * arguments.world_size)
     if over or not parts:
         raise BadInput(
@@ -303,9 +309,11 @@ def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -
         **json.loads(json.dumps(about, default=str)),
         "data_digest": data.digest,
         "rows": len(data.rows),
+        "rows_digest": rows_digest(data.rows),
+        "held_out_digest": rows_digest(data.held_out),
         "processes": arguments.world_size,
         "accumulation": arguments.gradient_accumulation_steps,
-        "device": str(arguments.device),
+        "device": arguments.device.type,
         "bf16": arguments.bf16,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
@@ -333,12 +341,22 @@ def _folder(run: Run, resolved: dict[str, Any], resume: bool) -> Path | None:
             return None
     if not settings.exists():
         raise BadInput(f"--resume: there is no run in {str(run.out)!r}; leave --resume out to begin one")
-    held = json.loads(settings.read_text(encoding="utf-8"))
+    held = _read(settings)
     differ = [key for key in resolved if key not in MAY_DIFFER and digest(held.get(key)) != digest(resolved[key])]
     if differ:
         changes = "; ".join(f"{key} was {held.get(key)!r} and is {resolved[key]!r}" for key in differ)
         raise BadInput(f"--resume: the run in {str(run.out)!r} is another one: {changes[:600]}")
     return last[0] if last else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordInvalid(f"{path} cannot be read ({error}); the run cannot be resumed: begin it anew") from error
+    if not isinstance(found, dict):
+        raise RecordInvalid(f"{path} holds no JSON object; the run cannot be resumed: begin it anew")
+    return found
 
 
 def _begin(run: Run, trainer: SpanTrainer, resolved: dict[str, Any], before: dict[str, float]) -> None:
@@ -375,8 +393,7 @@ def _fit(trainer: SpanTrainer, data: Data, tokenizer: Any, when: str) -> dict[st
 
 def _kept_fit(out: Path) -> dict[str, float]:
     kept = out / "before.json"
-    found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    return found
+    return _read(kept) if kept.exists() else {}
 
 
 def _silent(_: str) -> None:

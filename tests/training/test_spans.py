@@ -250,3 +250,13 @@ def test_a_call_that_failed_is_learned_only_where_the_recipe_says_so() -> None:
     one = trajectory(*ASKED, said("", "", CALL), refused, said("All four.", "", again), solved, said("(9 - 4)"))
     assert Segmenter(CHATML_TOKENIZER).place(one)[0].said == (4, 6)
     assert Segmenter(CHATML_TOKENIZER, mistakes="learned").place(one)[0].said == (2, 4, 6)
+
+
+@pytest.mark.parametrize("result", ["Error: no such name", "Error:\nno such name"])
+def test_code_that_failed_is_masked_as_a_call_is(result: str) -> None:
+    code = ToolCall(id="c", name="python", arguments={"code": "solve()"})
+    first = said("I compute.\n```python\nsolve()\n```", "", code)
+    failed = Message(role="tool", content=result, tool_call_id="c", name="python")
+    one = trajectory(*ASKED, first, failed, said("5"), language="code")
+    assert [len(placed.turns) for placed in Segmenter(CHATML_TOKENIZER).place(one)] == [1]
+    assert [len(placed.turns) for placed in Segmenter(CHATML_TOKENIZER, mistakes="learned").place(one)] == [2]

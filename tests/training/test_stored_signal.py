@@ -29,7 +29,7 @@ from boxwright_training.kinds import Kind  # noqa: E402
 from boxwright_training.loss import Head, LocalTeacher, SpanLoss, Supervision  # noqa: E402
 from boxwright_training.recipes import load_recipe  # noqa: E402
 from boxwright_training.spans import Row, Segmenter  # noqa: E402
-from boxwright_training.stored_signal import rounded, stored_signal  # noqa: E402
+from boxwright_training.stored_signal import stored_signal  # noqa: E402
 from boxwright_training.teacher_cache import TeacherCache  # noqa: E402
 from boxwright_training.token_texts import parts, token_texts  # noqa: E402
 from boxwright_training.training import Run, train  # noqa: E402
@@ -221,11 +221,13 @@ def test_a_turn_that_the_template_begins_otherwise_is_told_with_the_way_out() ->
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=60), st.floats(0.5, 1.002))
-def test_rounded_probabilities_never_add_up_to_more_than_one(weights: list[float], mass: float) -> None:
+def test_probabilities_in_sixteen_bits_never_add_up_to_more_than_one(weights: list[float], mass: float) -> None:
     p = np.array(weights) / sum(weights) * mass
-    small = np.exp(rounded(np.log(p)[None]).astype(np.float64))[0]
-    assert small.sum() <= 1.0
-    assert small == pytest.approx(p / max(1.0, mass), rel=0.02)
+    ids = np.arange(len(p), dtype=np.int32)[None]
+    cache = TeacherCache.of([(ids, np.log(p)[None].astype(np.float16), np.array([1], np.int32))])
+    given = cache.batch([0], 2).log_p[0, 1].double().exp().numpy()
+    assert given.sum() <= 1 + 1e-6
+    assert given == pytest.approx(p / max(1.0, mass), rel=0.02)
 
 
 def test_a_sentencepiece_vocabulary_is_read_in_bytes() -> None:

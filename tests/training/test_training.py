@@ -21,12 +21,12 @@ pytest.importorskip("peft", reason="the training tests need peft (the extra 'tra
 from click.testing import CliRunner, Result  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from boxwright.errors import BadInput  # noqa: E402
+from boxwright.errors import BadInput, RecordInvalid  # noqa: E402
 from boxwright_training.cli.train import train as command  # noqa: E402
 from boxwright_training.loss import TeacherInvalid  # noqa: E402
 from boxwright_training.recipes import load_recipe  # noqa: E402
 from boxwright_training.training import Run, Trained, train  # noqa: E402
-from support.tiny_models import MISTRAL, tiny_student, tiny_tokenizer, tool_trajectories  # noqa: E402
+from support.tiny_models import CHATML, MISTRAL, tiny_student, tiny_tokenizer, tool_trajectories  # noqa: E402
 
 pytestmark = [
     pytest.mark.extended,
@@ -130,6 +130,15 @@ def test_gradients_can_be_projected(made: Path, tmp_path: Path) -> None:
     assert lines[0]["loss"] == pytest.approx(plain[0]["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 4])
+def test_gradients_are_projected_once_for_a_step_however_it_is_cut(size: int, made: Path, tmp_path: Path) -> None:
+    changes = FULL | {"loss.projection": "true"}
+    cut = log(train(a_run(made, tmp_path / "cut", changes=changes, device_batch=size, steps=4)))
+    whole = log(train(a_run(made, tmp_path / "whole", changes=changes, device_batch=8, steps=4)))
+    for key in ("loss", "grad_norm", "cosine"):
+        assert [line[key] for line in cut] == pytest.approx([line[key] for line in whole], rel=1e-3, abs=1e-4)
+
+
 def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(made: Path, tmp_path: Path) -> None:
     changes = {"optimisation.learning_rate": "0.01", "adapter.dropout": "0.1", "loss.weights": "learned"}
     whole = train(a_run(made, tmp_path / "whole", changes=changes, steps=24, save_every=5))
@@ -176,6 +185,41 @@ def test_two_processes_learn_what_one_learns(made: Path, tmp_path: Path) -> None
         for line, other in zip(log(one), lines, strict=True):
             assert line["loss"] == pytest.approx(other["loss"], abs=1e-4)
         assert done.stdout.count("8 steps; the model is in") == 1
+
+
+def test_a_resume_saves_and_logs_as_often_as_it_is_told(made: Path, tmp_path: Path) -> None:
+    run = a_run(made, tmp_path / "run", save_every=2, steps=4)
+    train(run)
+    shutil.rmtree(run.out / "checkpoint-4")
+    again = train(dataclasses.replace(run, save_every=1), resume=True)
+    assert [path.name for path in sorted(run.out.glob("checkpoint-*"))] == ["checkpoint-3", "checkpoint-4"]
+    assert again.steps == 4
+    assert not (again.model / "training_args.bin").exists()
+
+
+def test_an_adapter_is_no_student(made: Path, tmp_path: Path) -> None:
+    adapter = train(a_run(made, tmp_path / "run", "kang", {}, steps=1)).model
+    with pytest.raises(BadInput, match="is an adapter, which another one would replace; merge it first"):
+        train(a_run(made, tmp_path / "again", "kang", {}, model=adapter))
+
+
+def test_a_resume_with_another_template_is_refused(made: Path, tmp_path: Path) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text(CHATML)
+    run = a_run(made, tmp_path / "run", template=template, steps=2)
+    train(run)
+    template.write_text(CHATML.replace("# Tools", "# The tools"))
+    with pytest.raises(BadInput, match="is another one: rows_digest was"):
+        train(run, resume=True)
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_run_whose_settings_are_damaged_cannot_be_resumed(text: str, made: Path, tmp_path: Path) -> None:
+    run = a_run(made, tmp_path / "run", steps=1)
+    run.out.mkdir()
+    (run.out / "run.json").write_text(text)
+    with pytest.raises(RecordInvalid, match="run.json .*begin it anew"):
+        train(run, resume=True)
 
 
 # -- what is wrong is said --------------------------------------------------------------------------------------------

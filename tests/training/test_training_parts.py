@@ -91,7 +91,7 @@ def test_complexity_has_mean_zero_and_rises_with_reasoning_turns_and_entropy() -
 def test_each_epoch_has_every_row_once_and_a_seed_gives_one_order() -> None:
     hard, equal = np.array([3.0, 1.0, 2.0, 0.0, 5.0]), np.ones(5)
     for order in ("shuffled", "easy-first"):
-        curriculum = Curriculum(order=order)  # type: ignore[arg-type]
+        curriculum = Curriculum(order=order)
         found = draws(hard, 13, curriculum, 7, equal)
         assert len(found) == 13
         assert sorted(found[:5]) == sorted(found[5:10]) == [0, 1, 2, 3, 4]
@@ -356,7 +356,7 @@ def test_activations_are_computed_again_where_that_is_asked_for(made: Path) -> N
     for checkpointing in (True, False):
         model, _ = a_model(made)
         student = adapted(model, Adapter(rank=4), checkpointing=checkpointing)
-        passes = []
+        passes: list[int] = []
         model.model.layers[0].self_attn.register_forward_pre_hook(lambda *_, passes=passes: passes.append(1))
         student.train()
         student(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([[1, 2, 3]])).loss.backward()

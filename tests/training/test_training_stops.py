@@ -133,11 +133,10 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_anew(made: Path, tm
 
 
 def test_a_stop_in_the_last_step_is_none_and_a_run_that_has_ended_ends_the_same_again(
-    made: Path, tmp_path: Path, when_drawn: Any
+    made: Path, tmp_path: Path
 ) -> None:
     run = a_run(made, tmp_path / "run")
-    when_drawn(47, told_to_stop)
-    done = quietly(run)
+    done = train(run, tell=lambda line: told_to_stop() if line.startswith("step 6 of 6") else None)
     assert not done.stopped
     kept = adapter(done)
     again = quietly(run, resume=True)
@@ -157,8 +156,9 @@ def test_a_run_goes_on_with_its_cache_and_asks_no_teacher_again(made: Path, tmp_
 
 
 def test_a_run_may_go_on_with_smaller_parts_of_a_step(made: Path, tmp_path: Path, when_drawn: Any) -> None:
-    whole = quietly(a_run(made, tmp_path / "whole"))
-    run = a_run(made, tmp_path / "run")
+    # With few numbers that are nearly 0: Adam makes as much of their rounding as of any other.
+    whole = quietly(a_run(made, tmp_path / "whole", changes={"adapter": "none"}))
+    run = a_run(made, tmp_path / "run", changes={"adapter": "none"})
     when_drawn(25, told_to_stop)
     assert quietly(run).stopped
     smaller = dataclasses.replace(run, device_batch=2, chunk=16, checkpointing=False)
@@ -169,8 +169,8 @@ def test_a_run_may_go_on_with_smaller_parts_of_a_step(made: Path, tmp_path: Path
 
 
 def test_what_was_refused_leaves_no_run_behind(made: Path, tmp_path: Path) -> None:
-    run = a_run(made, tmp_path / "run", "sad", teacher="no/such-teacher")
-    with pytest.raises(BadInput, match="no tokenizer 'no/such-teacher'"):
+    run = a_run(made, tmp_path / "run", "sad", teacher=str(tmp_path))
+    with pytest.raises(BadInput, match="holds no tokenizer"):
         quietly(run)
     with pytest.raises(BadInput, match="there is no run in"):
         quietly(run, resume=True)
@@ -186,19 +186,18 @@ def test_what_was_refused_leaves_no_run_behind(made: Path, tmp_path: Path) -> No
 def test_parts_without_any_reasoning_add_up_to_the_same_step(
     changes: dict[str, str], made: Path, tmp_path: Path
 ) -> None:
-    changes = {"optimisation.batch": "4", "curriculum.order": "shuffled"} | changes
+    changes = {"optimisation.batch": "4", "curriculum.order": "shuffled", "adapter": "none"} | changes
     cut = [
         log(
             quietly(a_run(made, tmp_path / str(size), "sad", changes, teacher=str(made / "teacher"), device_batch=size))
         )
         for size in (1, 4)
     ]
-    keys = ["reason", "act", "alpha"] + ["grad_norm", "loss"] * ("loss.projection" not in changes)
-    for left, right in zip(*cut, strict=True):
-        # Projected gradients are those of each part, so that from the second step on the weights differ a little.
-        rel = 1e-4 if "loss.projection" not in changes else 2e-2
-        assert [left[key] for key in keys] == pytest.approx([right[key] for key in keys], rel=rel)
-        assert left["reason"] > 0
+    # Projected gradients are those of each part, so from the second step on they are of other weights.
+    steps = 1 if "loss.projection" in changes else 6
+    keys = ["reason", "act", "alpha"] + ["grad_norm", "loss"] * (steps > 1)
+    for left, right in zip(*(lines[:steps] for lines in cut), strict=True):
+        assert [left[key] for key in keys] == pytest.approx([right[key] for key in keys], rel=1e-4)
 
 
 def test_data_without_any_reasoning_are_learned(made: Path, tmp_path: Path) -> None:

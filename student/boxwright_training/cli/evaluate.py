@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -55,7 +56,7 @@ def evaluate(model: str, data: tuple[Path, ...], suite: str | None, as_json: boo
         loaded = load_model(model, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
         figures: dict[str, Any] = _fit(loaded, tokenizer, data, given) if data else {}
         if suite:
-            figures |= run_async(_loop(loaded, tokenizer, suite, given))
+            figures |= run_async(_loop(loaded, tokenizer, _name(model), suite, given))
     if as_json:
         click.echo(json.dumps({"model": model, **figures}))
         return
@@ -82,7 +83,19 @@ def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], given: dict[str, An
     return figures
 
 
-async def _loop(model: Any, tokenizer: Any, suite: str, given: dict[str, Any]) -> dict[str, Any]:
+def _name(model: str) -> str:
+    """Return a model's name with what its weights are: those in a folder may be others tomorrow."""
+    weights = sorted(Path(model).glob("*.safetensors"))
+    if not weights:
+        return model
+    told = hashlib.sha256()
+    for file in weights:
+        with file.open("rb") as stream:
+            told.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"{model}@{told.hexdigest()[:12]}"
+
+
+async def _loop(model: Any, tokenizer: Any, name: str, suite: str, given: dict[str, Any]) -> dict[str, Any]:
     from boxwright.tasks import load_suite, split_tasks
     from boxwright.traces import TraceStore
     from boxwright_student import Agent, NoTools, box_server, connect
@@ -92,7 +105,7 @@ async def _loop(model: Any, tokenizer: Any, suite: str, given: dict[str, Any]) -
     loaded = load_suite(suite)
     tasks = split_tasks(loaded, cast(Split, given["split"]), given["limit"])
     store = TraceStore(given["out"] or Settings().home / "trajectories" / f"{loaded.name}-trained.jsonl")
-    chat = TransformersModel(model, tokenizer)
+    chat = TransformersModel(model, tokenizer, name=name)
     if given["bare"]:
         done = await run_tasks(Agent(chat, NoTools()), tasks, loaded.name, store, concurrency=1)
     else:

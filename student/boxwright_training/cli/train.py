@@ -154,8 +154,9 @@ def _report(done: Any, run: Any) -> None:
         ("acts, nats a token", "act"),
         ("acts exact", "exact_act"),
     ):
-        if done.after:
-            click.echo(f"held out: {name:24} {done.before.get(key, float('nan')):.4f} -> {done.after[key]:.4f}")
+        if key in done.after:
+            before = f"{done.before[key]:.4f}" if key in done.before else "-"
+            click.echo(f"held out: {name:24} {before} -> {done.after[key]:.4f}")
     click.echo(f"next: boxwright train export {done.model} --out {run.out / 'exported'}")
 
 

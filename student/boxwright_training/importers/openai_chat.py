@@ -31,7 +31,7 @@ def read(row: Row) -> Trajectory:
 
     Raises:
         Unreadable: A result without its call, a part that is no text, a role that nobody has, log-probabilities in
-            another form than OpenAI's.
+            another form than OpenAI's, a message that is not to be learned.
     """
     talk = Talk()
     for message in messages_of(row.value):
@@ -54,6 +54,8 @@ def add(talk: Talk, message: dict[str, Any]) -> None:
     role = _ROLES.get(message["role"], message["role"])
     content = text_of(message.get("content"))
     if role == "assistant":
+        if message.get("weight") == 0:  # OpenAI's form for fine-tuning
+            raise Unreadable("a message has weight 0, so it is not to be learned, which cannot be kept; take it out")
         talk.answer(content, thinking_of(message), _calls(message), _written(message))
     elif role == "tool":
         ids = message.get("tool_call_ids") or [message.get("tool_call_id") or ""]

@@ -25,8 +25,8 @@ Thoughts = Literal["template", "content", "drop"]
 
 Mistakes = Literal["masked", "learned"]
 """Whether calls that were refused or failed are learned: the reasoning that mends them is, in any case."""
-REFUSED = "Error: "
-"""How our student's loop begins the result of a call that failed."""
+REFUSED = "Error:"
+"""How our student's loop begins the result of a call that failed, and smolagents too."""
 
 
 class Part(NamedTuple):
@@ -93,10 +93,11 @@ def chat_of(trajectory: Trajectory, thoughts: Thoughts = "template", mistakes: M
     write = {"tool-calls": _with_calls, "code": _with_code, "text": _with_text}[language]
     messages = [_common(message, thoughts) for message in trajectory.messages]
     written = _Ids().of([replace(write(message), written=message.written) for message in messages])
+    if mistakes == "masked":
+        mistaken = _mistaken(trajectory)
+        written = [replace(one, supervised=False) if at in mistaken else one for at, one in enumerate(written)]
     if language == "text":
         written = _observing(written)
-    if mistakes == "masked":
-        written = _mistakes_masked(written)
     if language == "code" and trajectory.definitions:
         written = _told_of_code(written, trajectory.definitions)
     tools = trajectory.definitions if language == "tool-calls" else ()
@@ -193,17 +194,14 @@ def _told_of_code(messages: list[ChatMessage], definitions: tuple[ToolDefinition
     return [ChatMessage("system", prompt), *messages]
 
 
-def _mistakes_masked(messages: list[ChatMessage]) -> list[ChatMessage]:
-    failed: set[str] = set()
-    for message in messages:
-        if message.role == "tool" and message.content.startswith(REFUSED):
-            failed.update(message.call_ids)
-    return [
-        replace(one, supervised=False)
-        if one.call_ids and one.role == "assistant" and failed.issuperset(one.call_ids)
-        else one
-        for one in messages
-    ]
+def _mistaken(trajectory: Trajectory) -> set[int]:
+    """Return the places of messages whose calls, or whose code, all failed."""
+    failed = {one.tool_call_id for one in trajectory.messages if one.role == "tool" and one.content.startswith(REFUSED)}
+    return {
+        place
+        for place, one in enumerate(trajectory.messages)
+        if one.tool_calls and failed.issuperset(call.id for call in one.tool_calls)
+    }
 
 
 def _observing(messages: list[ChatMessage]) -> list[ChatMessage]:
