@@ -10,10 +10,12 @@ from typing import Any, cast
 import click
 
 from boxwright.errors import BadInput, ExtraMissing
+from boxwright.models import ChatModel
 from boxwright.settings import Settings
 from boxwright.tasks.task import SPLITS, Split
 from boxwright.terminal import notes, run_async
 from boxwright.visible import visible
+from boxwright_training.cli.options import Segmenting, segmenting_options
 
 
 @click.command()
@@ -21,16 +23,7 @@ from boxwright.visible import visible
 @click.option(
     "--data", multiple=True, type=click.Path(path_type=Path), help="Trajectories that it is to fit; may be repeated."
 )
-@click.option(
-    "--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a trajectory at most."
-)
-@click.option(
-    "--thoughts",
-    default="template",
-    show_default=True,
-    type=click.Choice(["template", "content", "drop"]),
-    help="Where thinking goes.",
-)
+@segmenting_options
 @click.option("--suite", help="Tasks for the student's own loop: a name or a tasks.jsonl.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS))
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many tasks.")
@@ -40,7 +33,9 @@ from boxwright.visible import visible
 )
 @click.option("--device-batch", default=4, show_default=True, type=click.IntRange(min=1), help="Rows at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(model: str, data: tuple[Path, ...], suite: str | None, as_json: bool, **given: Any) -> None:
+def evaluate(
+    model: str, data: tuple[Path, ...], suite: str | None, segmenting: Segmenting, as_json: bool, **given: Any
+) -> None:
     """Try MODEL, weights or an adapter: how well it fits trajectories, and which tasks it solves in our own loop."""
     if not data and not suite:
         raise click.UsageError("nothing to try it on: give --data, --suite or both")
@@ -48,15 +43,20 @@ def evaluate(model: str, data: tuple[Path, ...], suite: str | None, as_json: boo
         import torch
 
         from boxwright_training.loading import load_model, load_tokenizer, quiet
+        from boxwright_training.own_loop import TransformersModel
     except ImportError as error:
         raise ExtraMissing("evaluating", "train") from error
     with quiet():
-        tokenizer = load_tokenizer(model)
+        tokenizer = load_tokenizer(model, segmenting.template)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         loaded = load_model(model, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
-        figures: dict[str, Any] = _fit(loaded, tokenizer, data, given) if data else {}
+        figures: dict[str, Any] = _fit(loaded, tokenizer, data, segmenting, given["device_batch"]) if data else {}
         if suite:
-            figures |= run_async(_loop(loaded, tokenizer, _name(model), suite, given))
+            figures |= run_async(
+                _loop(
+                    TransformersModel(loaded, tokenizer, segmenting.template_options, name=_name(model)), suite, given
+                )
+            )
     if as_json:
         click.echo(json.dumps({"model": model, **figures}))
         return
@@ -64,22 +64,21 @@ def evaluate(model: str, data: tuple[Path, ...], suite: str | None, as_json: boo
         click.echo(f"{name:14} {value:.4f}" if isinstance(value, float) else f"{name:14} {value}")
 
 
-def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], given: dict[str, Any]) -> dict[str, float]:
+def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], segmenting: Segmenting, batch: int) -> dict[str, float]:
     from boxwright_training.attached import attach
     from boxwright_training.evaluation import evaluate as fit
     from boxwright_training.importers import read_trajectories
     from boxwright_training.loss import SpanLoss
-    from boxwright_training.spans import Segmenter
 
     imported = read_trajectories(data)
     for fault in imported.faults:
         notes().print(visible(fault), markup=False)
-    rows = Segmenter(tokenizer, thoughts=given["thoughts"]).rows(imported.found, given["window"])
+    rows = segmenting.segmenter(tokenizer).rows(imported.found, segmenting.window)
     notes().print(visible(rows.told()), markup=False)
     if not rows.rows:
         raise BadInput("no trajectory is left to try it on")
     attach(model, SpanLoss())
-    figures: dict[str, float] = fit(model, rows.rows, tokenizer.pad_token_id, batch=given["device_batch"]).figures()
+    figures: dict[str, float] = fit(model, rows.rows, tokenizer.pad_token_id, batch=batch).figures()
     return figures
 
 
@@ -95,17 +94,15 @@ def _name(model: str) -> str:
     return f"{model}@{told.hexdigest()[:12]}"
 
 
-async def _loop(model: Any, tokenizer: Any, name: str, suite: str, given: dict[str, Any]) -> dict[str, Any]:
+async def _loop(chat: ChatModel, suite: str, given: dict[str, Any]) -> dict[str, Any]:
     from boxwright.tasks import load_suite, split_tasks
     from boxwright.traces import TraceStore
     from boxwright_student import Agent, NoTools, box_server, connect
     from boxwright_student.suite_run import run_tasks
-    from boxwright_training.own_loop import TransformersModel
 
     loaded = load_suite(suite)
     tasks = split_tasks(loaded, cast(Split, given["split"]), given["limit"])
     store = TraceStore(given["out"] or Settings().home / "trajectories" / f"{loaded.name}-trained.jsonl")
-    chat = TransformersModel(model, tokenizer, name=name)
     if given["bare"]:
         done = await run_tasks(Agent(chat, NoTools()), tasks, loaded.name, store, concurrency=1)
     else:

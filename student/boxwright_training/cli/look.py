@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,7 @@ from boxwright.errors import BadInput, ExtraMissing, NotFound
 from boxwright.files import write_atomically
 from boxwright.terminal import notes, screen
 from boxwright.visible import visible
+from boxwright_training.cli.options import Segmenting, segmenting_options
 
 if TYPE_CHECKING:
     from boxwright_training.memory import Shape
@@ -32,9 +33,7 @@ def recipes() -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="Whose tokenizer and chat template are used.")
 @click.option("--number", default=1, show_default=True, type=click.IntRange(min=1), help="Which trajectory to show.")
-@click.option("--thoughts", default="template", show_default=True, type=click.Choice(["template", "content", "drop"]))
-@click.option("--template", type=click.Path(path_type=Path), help="A chat template in place of the tokenizer's own.")
-@click.option("--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a row at most.")
+@segmenting_options
 @click.option("--tokens", is_flag=True, help="Show where each token ends.")
 @click.option(
     "--html", type=click.Path(path_type=Path), help="Write a page of the first trajectories in place of showing one."
@@ -44,9 +43,7 @@ def inspect(
     paths: tuple[Path, ...],
     model: str,
     number: int,
-    thoughts: str,
-    template: Path | None,
-    window: int,
+    segmenting: Segmenting,
     tokens: bool,
     html: Path | None,
     most: int,
@@ -55,13 +52,12 @@ def inspect(
     try:
         from boxwright_training.inspecting import as_html, as_text, look
         from boxwright_training.loading import load_tokenizer
-        from boxwright_training.spans import Segmenter
     except ImportError as error:
         raise ExtraMissing("inspecting spans", "train") from error
     from boxwright_training.importers import read_trajectories
 
     imported = read_trajectories(paths)
-    segmenter = Segmenter(load_tokenizer(model, template), thoughts=cast(Any, thoughts))
+    segmenter = segmenting.segmenter(load_tokenizer(model, segmenting.template))
     found = imported.found
     for fault in imported.faults:
         notes().print(visible(fault), markup=False)
@@ -78,7 +74,7 @@ def inspect(
         raise NotFound("trajectory", str(number), (), f"there are {len(found)}")
     out = screen()
     out.print(as_text(look(found[number - 1], segmenter), tokens=tokens, named=not out.is_terminal))
-    notes().print(visible(segmenter.rows(found, window).told()), markup=False)
+    notes().print(visible(segmenter.rows(found, segmenting.window).told()), markup=False)
 
 
 @click.command()

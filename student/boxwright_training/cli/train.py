@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from boxwright.errors import BadInput, ExtraMissing
+from boxwright.errors import ExtraMissing
 from boxwright.terminal import notes
 from boxwright.visible import visible
 from boxwright_training.cli.convert import export, import_, oracle
 from boxwright_training.cli.evaluate import evaluate
 from boxwright_training.cli.look import inspect, memory, recipes
+from boxwright_training.cli.options import Segmenting, segmenting_options
 
 STOPPED = 3
 """Exit status of a run that was told to stop, and can go on."""
@@ -26,7 +27,7 @@ STOPPED = 3
 )
 @click.option("--model", help="The student: a folder, or a name on the Hugging Face Hub.")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
-@click.option("--recipe", default="sad", show_default=True, help="One of `boxwright train recipes`, or a .toml file.")
+@segmenting_options
 @click.option("--teacher", help="A local teacher with the student's tokenizer, or 'stored'.")
 @click.option(
     "--cache",
@@ -34,13 +35,6 @@ STOPPED = 3
     show_default=True,
     type=click.IntRange(0, 512),
     help="Ask the teacher once and keep its likeliest tokens, so many.",
-)
-@click.option(
-    "--set",
-    "changes",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value of the recipe, such as optimisation.learning_rate=1e-4.",
 )
 @click.option(
     "--held-out",
@@ -51,24 +45,6 @@ STOPPED = 3
 )
 @click.option(
     "--held-out-data", multiple=True, type=click.Path(path_type=Path), help="Files to try it on, in place of a share."
-)
-@click.option(
-    "--window", default=4096, show_default=True, type=click.IntRange(min=16), help="Tokens of a trajectory at most."
-)
-@click.option(
-    "--thoughts",
-    default="template",
-    show_default=True,
-    type=click.Choice(["template", "content", "drop"]),
-    help="Where thinking goes.",
-)
-@click.option("--template", type=click.Path(path_type=Path), help="A chat template in place of the tokenizer's own.")
-@click.option(
-    "--template-option",
-    "options",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="What else the template is given, such as enable_thinking=false.",
 )
 @click.option(
     "--device-batch", default=1, show_default=True, type=click.IntRange(min=1), help="Rows that a device takes at once."
@@ -113,23 +89,20 @@ for command in (oracle, import_, recipes, inspect, memory, evaluate, export):
     train.add_command(command)
 
 
-def _train(*, resume: bool, as_json: bool, changes: tuple[str, ...], options: tuple[str, ...], **given: Any) -> None:
-    from boxwright_training.recipes import load_recipe
-
-    recipe = load_recipe(given.pop("recipe"), dict(_pair("--set", one) for one in changes))
+def _train(*, resume: bool, as_json: bool, segmenting: Segmenting, no_checkpointing: bool, **given: Any) -> None:
+    recipe, template_options = segmenting.load_recipe(), segmenting.template_options
     try:
         from boxwright_training.loading import quiet
         from boxwright_training.training import Run, train
     except ImportError as error:
         raise ExtraMissing("training", "train") from error
-    checkpointing = not given.pop("no_checkpointing")
-    template_options = {key: _value(text) for key, text in (_pair("--template-option", one) for one in options)}
     run = Run(
-        data=given.pop("data"),
-        held_out_data=given.pop("held_out_data"),
         recipe=recipe,
+        window=segmenting.window,
+        thoughts=segmenting.thoughts,
+        template=segmenting.template,
         template_options=template_options,
-        checkpointing=checkpointing,
+        checkpointing=not no_checkpointing,
         **given,
     )
     with quiet():
@@ -158,17 +131,3 @@ def _report(done: Any, run: Any) -> None:
             before = f"{done.before[key]:.4f}" if key in done.before else "-"
             click.echo(f"held out: {name:24} {before} -> {done.after[key]:.4f}")
     click.echo(f"next: boxwright train export {done.model} --out {run.out / 'exported'}")
-
-
-def _pair(option: str, text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise BadInput(f"{option} takes KEY=VALUE, got {text!r}")
-    return key, value
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
