@@ -130,15 +130,6 @@ def test_gradients_can_be_projected(made: Path, tmp_path: Path) -> None:
     assert lines[0]["loss"] == pytest.approx(plain[0]["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("size", [1, 4])
-def test_gradients_are_projected_once_for_a_step_however_it_is_cut(size: int, made: Path, tmp_path: Path) -> None:
-    changes = FULL | {"loss.projection": "true"}
-    cut = log(train(a_run(made, tmp_path / "cut", changes=changes, device_batch=size, steps=4)))
-    whole = log(train(a_run(made, tmp_path / "whole", changes=changes, device_batch=8, steps=4)))
-    for key in ("loss", "grad_norm", "cosine"):
-        assert [line[key] for line in cut] == pytest.approx([line[key] for line in whole], rel=1e-3, abs=1e-4)
-
-
 def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(made: Path, tmp_path: Path) -> None:
     changes = {"optimisation.learning_rate": "0.01", "adapter.dropout": "0.1", "loss.weights": "learned"}
     whole = train(a_run(made, tmp_path / "whole", changes=changes, steps=24, save_every=5))

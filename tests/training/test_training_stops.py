@@ -193,11 +193,9 @@ def test_parts_without_any_reasoning_add_up_to_the_same_step(
         )
         for size in (1, 4)
     ]
-    # Projected gradients are those of each part, so from the second step on they are of other weights.
-    steps = 1 if "loss.projection" in changes else 6
-    keys = ["reason", "act", "alpha"] + ["grad_norm", "loss"] * (steps > 1)
-    for left, right in zip(*(lines[:steps] for lines in cut), strict=True):
-        assert [left[key] for key in keys] == pytest.approx([right[key] for key in keys], rel=1e-4)
+    keys = ["reason", "act", "alpha", "grad_norm", "loss"]
+    for left, right in zip(*cut, strict=True):
+        assert [left[key] for key in keys] == pytest.approx([right[key] for key in keys], rel=1e-3)
 
 
 def test_data_without_any_reasoning_are_learned(made: Path, tmp_path: Path) -> None:
@@ -208,7 +206,7 @@ def test_data_without_any_reasoning_are_learned(made: Path, tmp_path: Path) -> N
         run = a_run(made, tmp_path / str(number), "sad", changes, teacher=str(made / "teacher"), held_out=0.2)
         trained = quietly(dataclasses.replace(run, data=(store.path,), steps=10))
         assert trained.after["act"] < trained.before["act"]
-        assert trained.after["reason"] == 0
+        assert "reason" not in trained.after
         assert all(line["reason"] == 0 for line in log(trained))
 
 
