@@ -26,7 +26,7 @@ from boxwright_training.cli.train import train as command  # noqa: E402
 from boxwright_training.loss import TeacherInvalid  # noqa: E402
 from boxwright_training.recipes import load_recipe  # noqa: E402
 from boxwright_training.training import Run, Trained, train  # noqa: E402
-from support.tiny_models import CHATML, MISTRAL, tiny_student, tiny_tokenizer, tool_trajectories  # noqa: E402
+from support.tiny_models import CHATML, MISTRAL, tiny_student, tiny_tokenizer  # noqa: E402
 
 pytestmark = [
     pytest.mark.extended,
@@ -34,17 +34,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
 FULL = {"adapter": "none", "optimisation.learning_rate": "0.01"}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A student, a teacher and trajectories."""
-    folder = tmp_path_factory.mktemp("made")
-    tokenizer = tiny_tokenizer()
-    tiny_student(folder / "student", tokenizer)
-    tiny_student(folder / "teacher", tokenizer, seed=1, width=48)
-    tool_trajectories(40, folder / "data.jsonl")
-    return folder
 
 
 def a_run(made: Path, out: Path, recipe: str = "sad", changes: dict[str, str] | None = None, **given: Any) -> Run:

@@ -58,17 +58,6 @@ def some_rows(count: int, vocabulary: int, seed: int = 0) -> list[Row]:
     return rows
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A student, a wider teacher, and trajectories."""
-    folder = tmp_path_factory.mktemp("made")
-    tokenizer = tiny_tokenizer()
-    tiny_student(folder / "student", tokenizer)
-    tiny_student(folder / "teacher", tokenizer, seed=1, width=48)
-    tool_trajectories(40, folder / "data.jsonl")
-    return folder
-
-
 def a_model(made: Path, name: str = "student") -> tuple[Any, Any]:
     tokenizer = load_tokenizer(str(made / name))
     return load_model(str(made / name), tokenizer, torch.float32), tokenizer
