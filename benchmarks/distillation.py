@@ -64,9 +64,10 @@ PLAIN = {
 ARMS = {
     "cross-entropy": ("kang", {}),
     "token-level KL": ("token-kl", {}),
+    "span-level, beta 1": ("sad", {"loss.beta": "1.0"}),
     "span-level (sad)": ("sad", {}),
-    "span-level, KL on both": ("sad", {"loss.act": "kl"}),
-    "span-level, no teacher": ("sad", {"loss.teacher": "false"}),
+    "span-level, beta 1, KL on both": ("sad", {"loss.beta": "1.0", "loss.act": "kl"}),
+    "span-level, beta 1, no teacher": ("sad", {"loss.beta": "1.0", "loss.teacher": "false"}),
 }
 SEEDS = (1, 2, 3)
 
@@ -80,7 +81,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--tasks", type=int, default=40, help="of each oracle, for the student's own loop")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--arms", nargs="+", default=list(ARMS)[:3], choices=ARMS)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS)[:4], choices=ARMS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", FutureWarning)
     arguments.out.mkdir(parents=True, exist_ok=True)

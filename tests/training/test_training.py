@@ -108,7 +108,9 @@ def test_alpha_and_beta_are_learned_and_never_saved_as_weights(made: Path, tmp_p
 
 
 def test_weights_go_on_a_straight_line_where_the_recipe_says_so(made: Path, tmp_path: Path) -> None:
-    lines = log(train(a_run(made, tmp_path / "run", changes=FULL | {"loss.beta_end": "3.0"}, steps=4)))
+    lines = log(
+        train(a_run(made, tmp_path / "run", changes=FULL | {"loss.beta": "1.0", "loss.beta_end": "3.0"}, steps=4))
+    )
     assert [line["beta"] for line in lines] == pytest.approx([1.5, 2.0, 2.5, 3.0])
 
 
