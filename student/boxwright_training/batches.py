@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from boxwright_training.loss import StoredTopK, Supervision
 from boxwright_training.spans import Row
 from boxwright_training.teacher_cache import TeacherCache
 
-__all__ = ["Batch", "Drawn", "collate"]
+__all__ = ["Batch", "Collator", "Drawn", "collate"]
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,10 @@ def collate(rows: Sequence[Row], numbers: Sequence[int], pad: int, cache: Teache
     return Batch(ids, Supervision.of(ids, kinds), torch.tensor(list(numbers)), top_k)
 
 
-def collator(rows: Sequence[Row], pad: int, cache: TeacherCache | None = None) -> Any:
-    """Return the function that a data loader calls with the numbers of a batch; it is picklable."""
-    return _Collator(rows, pad, cache)
-
-
 @dataclass(frozen=True)
-class _Collator:
+class Collator:
+    """Makes a batch of the numbers that a data loader gives it; it is picklable."""
+
     rows: Sequence[Row]
     pad: int
     cache: TeacherCache | None

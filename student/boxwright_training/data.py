@@ -65,8 +65,10 @@ def load(
         told += more
         _refuse_shared(found, apart)
     else:
-        apart = [one for one in found if _is_held_out(one.trajectory.prompt, held_out)]
-        found = [one for one in found if not _is_held_out(one.trajectory.prompt, held_out)]
+        asked = {one.trajectory.prompt for one in found}
+        kept_apart = {prompt for prompt in asked if _is_held_out(prompt, held_out)}
+        apart = [one for one in found if one.trajectory.prompt in kept_apart]
+        found = [one for one in found if one.trajectory.prompt not in kept_apart]
     methods = {one.source: method_of(one.trajectory) for one in found}
     rows, tried = segmenter.rows(found, window), segmenter.rows(apart, window)
     told += [rows.told(), *([f"held out: {tried.told()}"] if apart else [])]

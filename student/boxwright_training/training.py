@@ -18,7 +18,7 @@ from boxwright.errors import BadInput, RecordInvalid
 from boxwright.files import writable, write_atomically
 from boxwright.jsontypes import digest, pretty
 from boxwright_training.attached import attach
-from boxwright_training.batches import Drawn, collator
+from boxwright_training.batches import Collator, Drawn
 from boxwright_training.card import write_card
 from boxwright_training.data import Data, load
 from boxwright_training.evaluation import Fit, evaluate
@@ -111,7 +111,7 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     tokenizer = load_tokenizer(run.model, run.template)
     segmenter = Segmenter(tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options)
     data = load(run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data)
-    arguments = _arguments(run, len(data.rows))
+    arguments = _arguments(run)
     say = tell if arguments.process_index == 0 else _silent
     for line in data.told:
         say(line)
@@ -145,8 +145,7 @@ def _trainer(
     run: Run, data: Data, tokenizer: Any, arguments: transformers.TrainingArguments, tell: Tell
 ) -> SpanTrainer:
     recipe, pad = run.recipe, tokenizer.pad_token_id
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
-    student = load_model(run.model, tokenizer, torch.float32 if recipe.adapter is None else dtype)
+    student = load_model(run.model, tokenizer, torch.float32 if recipe.adapter is None else _frozen_type(arguments))
     vocabulary = student.get_output_embeddings().weight.shape[0]
     teacher, cache = _signal(run, data, tokenizer, arguments, vocabulary, tell)
     # FSDP has a checkpointing of its own.
@@ -177,7 +176,7 @@ def _trainer(
         model=student,
         args=arguments,
         train_dataset=Drawn(evened(order, [len(row) for row in data.rows], recipe.optimisation.batch)),
-        data_collator=collator(data.rows, pad, cache),
+        data_collator=Collator(data.rows, pad, cache),
         processing_class=tokenizer,
         # Named by us, since its own folder would bear the machine's name.
         callbacks=[TensorBoardCallback(SummaryWriter(str(run.out / "logs")))] if arguments.process_index == 0 else [],
@@ -185,6 +184,11 @@ def _trainer(
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.add_callback(Progress(tell))
     return trainer
+
+
+def _frozen_type(arguments: transformers.TrainingArguments) -> torch.dtype:
+    """The type of weights that are not trained."""
+    return torch.bfloat16 if arguments.bf16 else torch.float32
 
 
 def _signal(
@@ -202,10 +206,9 @@ def _signal(
         return None, None
     if run.teacher == STORED:
         return None, stored_signal(data.rows, tokenizer, tell)
-    dtype = torch.bfloat16 if arguments.bf16 else torch.float32
 
     def load() -> Any:
-        return load_teacher(str(run.teacher), tokenizer, dtype, arguments.device, vocabulary)
+        return load_teacher(str(run.teacher), tokenizer, _frozen_type(arguments), arguments.device, vocabulary)
 
     if not run.cache:
         return load(), None
@@ -224,7 +227,7 @@ def _draws(run: Run, rows: int) -> int:
     return steps * run.recipe.optimisation.batch
 
 
-def _arguments(run: Run, rows: int) -> transformers.TrainingArguments:
+def _arguments(run: Run) -> transformers.TrainingArguments:
     recipe = run.recipe.optimisation
     cpu = run.device == "cpu" or not torch.cuda.is_available()
     bf16 = run.precision == "bf16" or (run.precision == "auto" and not cpu and torch.cuda.is_bf16_supported())
