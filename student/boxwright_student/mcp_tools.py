@@ -79,8 +79,9 @@ class McpTools:
         connection, tool = self._tools[name]
         try:
             outcome = read_result(await connection.call(tool, arguments), tool)
-        except CallLost:
-            outcome = _failed("the server ended during the call; it may or may not have been done")
+        except CallLost as error:
+            why = f" ({in_a_line(error.__cause__)})" if error.__cause__ is not None else ""
+            outcome = _failed(f"the server ended during the call{why}; it may or may not have been done")
         except MCPError as error:
             outcome = _failed(f"the server refused the call: {in_a_line(error)}")
         except (RuntimeError, ValueError) as error:

@@ -117,7 +117,10 @@ async def test_an_http_server_that_was_restarted_is_reached_again(options: tuple
             first.kill()
             first.wait()
             with odd_http(port, *options):
-                assert (await tools.call("write", {})).text == "written"
+                told = (await tools.call("write", {})).text
+                if "may or may not have been done" in told:  # it met the end: no later one may
+                    told = (await tools.call("write", {})).text
+                assert told == "written"
 
 
 @pytest.mark.extended
