@@ -1,4 +1,4 @@
-"""Arms: ways of answering that are compared. The student alone, the student with boxes."""
+"""Arms: ways of answering that are compared. The student alone or with boxes, fine-tuned with boxes, and no model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Literal
 from boxwright.models import ChatModel
 from boxwright.tasks import Task
 from boxwright.traces import TraceStore, Trajectory
-from boxwright_student import Agent, NoTools, connect
+from boxwright_student import Agent, NoTools, Toolset, connect
 from boxwright_student.mcp_tools import ServerEntry
 from boxwright_student.suite_run import run_tasks
 
-ArmName = Literal["bare", "boxes"]
+ArmName = Literal["bare", "boxes", "both", "rules"]
+"""`both` is a fine-tuned student with boxes, `rules` a baseline with boxes that is no language model."""
 ARMS: tuple[ArmName, ...] = ("bare", "boxes")
 
 
@@ -22,7 +23,7 @@ ARMS: tuple[ArmName, ...] = ("bare", "boxes")
 class ArmResult:
     """One arm's attempts, in the tasks' order."""
 
-    name: ArmName
+    name: str
     model: str
     label: str
     trajectories: tuple[Trajectory, ...]
@@ -50,12 +51,25 @@ async def run_arm(
         BudgetSpent: The model's budget was used up.
         CallerMustHandle: The box server or the folder cannot be reached.
     """
-    store = TraceStore(folder / f"{name}.jsonl")
+    path = folder / f"{name}.jsonl"
     if name == "bare":
-        agent = Agent(model, NoTools())
-        found = await run_tasks(agent, tasks, suite, store, concurrency=concurrency, on_done=on_done)
-    else:
-        async with connect({"boxwright": server}) as tools:
-            agent = Agent(model, tools)
-            found = await run_tasks(agent, tasks, suite, store, concurrency=concurrency, on_done=on_done)
+        return await run_with(NoTools(), name, model, tasks, suite, path, concurrency=concurrency, on_done=on_done)
+    async with connect({"boxwright": server}) as tools:
+        return await run_with(tools, name, model, tasks, suite, path, concurrency=concurrency, on_done=on_done)
+
+
+async def run_with(
+    tools: Toolset,
+    name: str,
+    model: ChatModel,
+    tasks: Sequence[Task],
+    suite: str,
+    path: Path,
+    *,
+    concurrency: int,
+    on_done: Callable[[Trajectory], None] | None,
+) -> ArmResult:
+    """Have an arm attempt the tasks with these tools; its trajectories are kept in the file. Raises as `run_arm`."""
+    agent = Agent(model, tools)
+    found = await run_tasks(agent, tasks, suite, TraceStore(path), concurrency=concurrency, on_done=on_done)
     return ArmResult(name, model.uri, model.label, tuple(found))

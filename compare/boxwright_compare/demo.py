@@ -21,8 +21,8 @@ from boxwright.sandbox import Sandbox, ToolRunner, choose_sandbox
 from boxwright.settings import Settings
 from boxwright.tasks import load_suite
 from boxwright.tasks.task import tasks_digest
-from boxwright_compare.arms import ARMS, ArmResult, run_arm
-from boxwright_compare.paired import Paired, compare_pair
+from boxwright_compare.arms import ArmName, ArmResult, run_arm
+from boxwright_compare.paired import ArmSummary, Paired, compare_pair, summarise
 from boxwright_compare.report import write_report
 from boxwright_student.mcp_tools import box_server
 from boxwright_teacher.mine import Mined, Miner
@@ -30,8 +30,10 @@ from boxwright_teacher.run_folder import RunFolder
 
 MARK = ".boxwright-demo"
 RECORDING = "teacher.hand-written.jsonl"
+SUITE = "game24"
 BUILD_TASKS, DEV_TASKS = 10, 20
-STUDENT = "rules"
+STUDENTS: dict[ArmName, str] = {"bare": "pocket", "boxes": "pocket", "both": f"pocket/{SUITE}", "rules": "rules"}
+"""Who answers in each arm."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class DemoResult:
 
     mined: Mined
     paired: Paired
+    others: list[ArmSummary]
+    """The arms beside the two that are compared."""
     files: list[Path]
     seconds: float
 
@@ -61,7 +65,7 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
     settings = settings.model_copy(update={"registry": out / "registry", "library": False})
     sandbox = choose_sandbox(settings)
     say = console.print
-    say(f"[bold]1. Mine[/bold] {BUILD_TASKS} build tasks of game24, sandbox {sandbox.name}")
+    say(f"[bold]1. Mine[/bold] {BUILD_TASKS} build tasks of {SUITE}, sandbox {sandbox.name}")
     teacher = load_model(recording_uri(), settings)
     say(f"   [yellow]teacher: {teacher.label} completions.[/yellow] No model is asked; with a key, GPT-4o would be.")
     mined = await _mine(out, teacher, sandbox, settings, console)
@@ -71,18 +75,22 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
             Path(mined.candidate), Registry(settings.registry_folder), runner, record={"mined_from": mined.kept}
         )
     say(f"   {release.title}  {release.digest[:19]}…  tools: {', '.join(release.served(one) for one in release.tools)}")
-    say(f"[bold]3. Serve[/bold] it over MCP and [bold]answer[/bold] {DEV_TASKS} dev tasks, without and with it")
-    say("   [yellow]student: `rules`, not a language model[/yellow]; its figures are no claim about one.")
-    first, second = await _answer(out, settings, console)
-    say("[bold]4. Compare[/bold] the two, task by task")
-    paired = compare_pair(first, second)
+    say(f"[bold]3. Serve[/bold] it over MCP and have a live student [bold]answer[/bold] {DEV_TASKS} dev tasks")
+    say(
+        "   student: `pocket`, a model of 25 million parameters that ships with the product and runs here, in llama.cpp"
+    )
+    first, second, *others = await _answer(out, settings, console)
+    say("[bold]4. Compare[/bold] it alone and with the box, task by task")
+    paired, beside = compare_pair(first, second), [summarise(arm) for arm in others]
     remarks = [
         f"The box was mined from {teacher.label} completions.",
-        "The student is `rules`, a stand-in that is no language model: these figures say that the chain works, and "
-        "nothing about any model.",
+        "bare and boxes: `pocket`, a small model that the product made from generated episodes; its model card "
+        "(`boxwright_training/pocket/CARD.md`) says what it can do. In earnest, take a model of 1B or more.",
+        f"both: that model, fine-tuned on what a program wrote (`boxwright train oracle {SUITE}`), with the box.",
+        "rules: a baseline with the box, not a language model; it goes by the words that question and tool share.",
     ]
-    files = write_report(paired, f"Demo: game24, {DEV_TASKS} dev tasks", out, remarks)
-    return DemoResult(mined, paired, files, time.monotonic() - started)
+    files = write_report(paired, f"Demo: {SUITE}, {DEV_TASKS} dev tasks", out, remarks, beside)
+    return DemoResult(mined, paired, beside, files, time.monotonic() - started)
 
 
 def _start_anew(out: Path) -> None:
@@ -95,7 +103,7 @@ def _start_anew(out: Path) -> None:
 
 
 async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Settings, console: Console) -> Mined:
-    suite = load_suite("game24")
+    suite = load_suite(SUITE)
     tasks = suite.split("build", BUILD_TASKS)
     folder = RunFolder(out / "mine", {"suite": suite.name, "tasks": tasks_digest(tasks), "teacher": teacher.uri})
     with Progress(console=console, transient=True) as progress:
@@ -118,16 +126,15 @@ async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Setti
 
 
 async def _answer(out: Path, settings: Settings, console: Console) -> list[ArmResult]:
-    tasks = load_suite("game24").split("dev", DEV_TASKS)
-    student = load_model(STUDENT, settings)
+    tasks = load_suite(SUITE).split("dev", DEV_TASKS)
     server = box_server("--registry", str(settings.registry_folder))
     server = server.model_copy(update={"env": {**(server.env or {}), "BOXWRIGHT_LIBRARY": "false"}})
     results = []
     with Progress(console=console, transient=True) as progress:
-        for name in ARMS:
+        for name, student in STUDENTS.items():
             bar = progress.add_task(f"   {name}", total=len(tasks))
-            advance = _advancing(progress, bar)
-            results.append(await run_arm(name, student, tasks, "game24", out, server=server, on_done=advance))
+            advance, model = _advancing(progress, bar), load_model(student, settings)
+            results.append(await run_arm(name, model, tasks, SUITE, out, server=server, on_done=advance))
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from boxwright_compare.paired import ArmSummary, Paired
 HEADS = ("arm", "right", "95% interval", "called tools", "tokens", "model seconds", "dollars")
 
 
-def as_table(paired: Paired, title: str) -> Table:
-    """Return the comparison as a table for the screen."""
+def as_table(paired: Paired, title: str, others: Sequence[ArmSummary] = ()) -> Table:
+    """Return the comparison as a table for the screen, with other arms beside the two."""
     table = Table(*HEADS, title=title)
-    for arm in (paired.first, paired.second):
+    for arm in (paired.first, paired.second, *others):
         table.add_row(*_row(arm))
     return table
 
@@ -31,21 +32,24 @@ def verdict(paired: Paired) -> str:
     )
 
 
-def write_report(paired: Paired, title: str, folder: Path, remarks: list[str]) -> list[Path]:
-    """Write `comparison.md` and `comparison.json` and return their paths.
+def write_report(
+    paired: Paired, title: str, folder: Path, remarks: list[str], others: Sequence[ArmSummary] = ()
+) -> list[Path]:
+    """Write `comparison.md` and `comparison.json`, with other arms beside the two, and return their paths.
 
     Raises:
         BadInput: The folder cannot be written.
     """
     lines = [f"# {title}", "", *(f"> {remark}" for remark in remarks), ""]
     lines += [f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}"]
-    lines += [f"| {' | '.join(_row(arm))} |" for arm in (paired.first, paired.second)]
+    lines += [f"| {' | '.join(_row(arm))} |" for arm in (paired.first, paired.second, *others)]
     lines += ["", verdict(paired), ""]
     for heading, tasks in (("Helped", paired.helped), ("Hurt", paired.hurt)):
         lines += [f"## {heading}: {len(tasks)}", "", *(f"- {task}" for task in tasks), ""]
     markdown, machine = folder / "comparison.md", folder / "comparison.json"
     write_atomically(markdown, "\n".join(lines))
-    write_atomically(machine, pretty({"title": title, "remarks": remarks, **asdict(paired)}))
+    more = {"others": [asdict(arm) for arm in others]} if others else {}
+    write_atomically(machine, pretty({"title": title, "remarks": remarks, **asdict(paired), **more}))
     return [markdown, machine]
 
 

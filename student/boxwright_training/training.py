@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from boxwright_training.batches import Collator, Drawn
 from boxwright_training.card import write_card
 from boxwright_training.data import Data, load
 from boxwright_training.evaluation import Fit, evaluate
+from boxwright_training.exporting.from_gguf import is_gguf, unpack
 from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer, refuse_adapter
 from boxwright_training.loss import LearnedWeights, SpanLoss
 from boxwright_training.memory import out_of_memory
@@ -44,7 +45,7 @@ class Run:
 
     data: tuple[Path, ...]
     model: str
-    """The student: a folder, or a name on the Hugging Face Hub."""
+    """The student: a folder, a name on the Hugging Face Hub, or a GGUF file, which is unpacked into `out`."""
     out: Path
     recipe: Recipe
     teacher: str | None = None
@@ -107,11 +108,13 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
         TeacherInvalid: The teacher's signal cannot be learned from; the message names the trajectory.
     """
     refuse_adapter(run.model)
+    _refuse_folder(run.out, resume)
+    arguments = _arguments(run)
+    begun = replace(run, model=_student(run, arguments, resume))
     transformers.set_seed(run.seed)
-    tokenizer = load_tokenizer(run.model, run.template)
+    tokenizer = load_tokenizer(begun.model, run.template)
     segmenter = Segmenter(tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options)
     data = load(run.data, run.recipe, segmenter, run.window, held_out=run.held_out, held_out_paths=run.held_out_data)
-    arguments = _arguments(run)
     say = tell if arguments.process_index == 0 else _silent
     for line in data.told:
         say(line)
@@ -119,7 +122,7 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     last = _folder(run, resolved, resume)
     say(json.dumps(resolved, indent=1, default=str))
     with out_of_memory(run):
-        trainer = _trainer(run, data, tokenizer, arguments, say)
+        trainer = _trainer(begun, data, tokenizer, arguments, say)
         # Before it is sharded, a model might not fit a device.
         before = {} if run.fsdp else _kept_fit(run.out) if last else _fit(trainer, data, tokenizer, "before")
         if last is None:
@@ -330,21 +333,41 @@ MAY_DIFFER = (
 """What may differ between a run and its resume."""
 
 
+def _refuse_folder(out: Path, resume: bool) -> None:
+    """Refuse a run where there is one already that is not to be resumed, and a resume where there is none.
+
+    Raises:
+        BadInput: It is so.
+    """
+    there = (out / "run.json").exists()
+    if there and not resume:
+        raise BadInput(f"{str(out)!r} holds a run; add --resume to go on with it, or name another --out")
+    if resume and not there:
+        raise BadInput(f"--resume: there is no run in {str(out)!r}; leave --resume out to begin one")
+
+
+def _student(run: Run, arguments: transformers.TrainingArguments, resume: bool) -> str:
+    """Return what the student is loaded from: of a GGUF file, the weights that the run has begun with."""
+    if not is_gguf(run.model):
+        return run.model
+    folder = run.out / "start"
+    with arguments.main_process_first(local=False, desc="unpacking the student"):
+        if arguments.process_index == 0 and not (resume and folder.is_dir()):
+            unpack(Path(run.model), folder)
+    return str(folder)
+
+
 def _folder(run: Run, resolved: dict[str, Any], resume: bool) -> Path | None:
     """Return the checkpoint to go on from, or none for a run that is at its beginning.
 
     Raises:
-        BadInput: The folder holds a run that was not to be resumed, or another run; or there is none to resume.
+        BadInput: The folder holds another run, or cannot be written.
     """
-    settings, last = run.out / "run.json", checkpoints(run.out)[-1:]
+    last = checkpoints(run.out)[-1:]
     if not resume:
-        if settings.exists():
-            raise BadInput(f"{str(run.out)!r} holds a run; add --resume to go on with it, or name another --out")
         with writable(run.out):
             return None
-    if not settings.exists():
-        raise BadInput(f"--resume: there is no run in {str(run.out)!r}; leave --resume out to begin one")
-    held = _read(settings)
+    held = _read(run.out / "run.json")
     differ = [key for key in resolved if key not in MAY_DIFFER and digest(held.get(key)) != digest(resolved[key])]
     if differ:
         changes = "; ".join(f"{key} was {held.get(key)!r} and is {resolved[key]!r}" for key in differ)

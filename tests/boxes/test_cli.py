@@ -25,7 +25,8 @@ def boxwright(*arguments: str, status: int = 0, **environment: str) -> subproces
 
 def test_help_lists_every_command_with_a_sentence() -> None:
     text = boxwright("--help").stdout
-    for name in ("ask", "boxes", "compare", "connect", "demo", "doctor", "lock", "mine", "run", "serve", "suites"):
+    names = ("ask", "boxes", "compare", "connect", "demo", "doctor", "lock", "mine", "run", "serve", "suites")
+    for name in (*names, "worth"):
         assert f"\n  {name}" in text
     assert "Serve boxes to MCP clients over stdio or HTTP." in text
 

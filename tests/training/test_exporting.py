@@ -22,6 +22,7 @@ gguf = pytest.importorskip("gguf", reason="gguf is not installed: install boxwri
 peft = pytest.importorskip("peft", reason="peft is not installed: install boxwright[train]")
 
 from boxwright_training.exporting import cutting  # noqa: E402
+from boxwright_training.exporting.adapter_file import obstacle, write_adapter  # noqa: E402
 from boxwright_training.exporting.agreement import agree  # noqa: E402
 from boxwright_training.exporting.export import export  # noqa: E402
 from boxwright_training.exporting.forms import Form, recognise  # noqa: E402
@@ -95,12 +96,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny", "qwen3", "qwen2", head_dim=32)
 
 
-def adapted(base: Path, out: Path, *targets: str) -> Any:
+def adapted(base: Path, out: Path, *targets: str, **more: Any) -> Any:
     """Save an adapter that changes what its base says, and give both together."""
     model = transformers.AutoModelForCausalLM.from_pretrained(base)
     torch.manual_seed(1)
     settings = peft.LoraConfig(
-        r=4, lora_alpha=16, init_lora_weights=False, target_modules=list(targets) or "all-linear"
+        r=4, lora_alpha=16, init_lora_weights=False, target_modules=list(targets) or "all-linear", **more
     )
     together = peft.get_peft_model(model, settings)
     together.save_pretrained(out)
@@ -337,10 +338,12 @@ def test_an_adapter_is_exported_whole_and_twice_is_the_same(checkpoint: Path, tm
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "Modelfile",
         "adapter",
+        "adapter.gguf",
         "merged",
         "model.gguf",
     ]
     assert (exported.weights, exported.adapter) == (tmp_path / "out" / "merged", tmp_path / "out" / "adapter")
+    assert exported.adapter_file == tmp_path / "out" / "adapter.gguf"
     assert not (tmp_path / "out" / "adapter" / "optimizer.pt").exists()
     text = exported.modelfile.read_text()
     assert text.startswith(f"# Made by Boxwright from run (F16, merged into {checkpoint.name}).\n")
@@ -350,6 +353,68 @@ def test_an_adapter_is_exported_whole_and_twice_is_the_same(checkpoint: Path, tm
     before = digests(tmp_path / "out")
     export(tmp_path / "run", tmp_path / "out", system="Be brief.")
     assert digests(tmp_path / "out") == before
+
+
+@pytest.mark.extended
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("name", ["llama", "llama, tied", "mistral", "qwen2", "qwen3"])
+def test_llama_cpp_says_with_base_and_adapter_what_transformers_says_with_both_merged(
+    name: str, tmp_path: Path
+) -> None:
+    llama_cpp()
+    from boxwright_training.exporting.llama import serving
+
+    base, out = write_checkpoint(tmp_path / "base", **NETWORKS[name]), tmp_path / "out"
+    adapted(base, tmp_path / "run", rank_pattern={"k_proj": 2})
+    exported = export(tmp_path / "run", out, precision="F32")
+    write_gguf(base, tmp_path / "base.gguf", "F32")
+    agreement = agree(exported.weights, file=tmp_path / "base.gguf", adapter=exported.adapter_file)
+    assert agreement.holds, str(agreement)
+    assert not agree(exported.weights, file=tmp_path / "base.gguf").holds  # without it, something else is said
+    with serving(exported.gguf, 64) as llama:
+        merged = llama.go_on([5, 6, 7], 24)
+    with serving(tmp_path / "base.gguf", 64, exported.adapter_file) as llama:
+        assert llama.go_on([5, 6, 7], 24) == merged
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapters_file_says_what_llama_cpp_reads(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", "llama", "gpt-2")
+    adapted(base, tmp_path / "adapter", "q_proj", "down_proj")
+    write_adapter(tmp_path / "adapter", tmp_path / "adapter.gguf", json.loads((base / "config.json").read_text()))
+    reader = gguf.GGUFReader(tmp_path / "adapter.gguf")
+    told = {name: field.contents() for name, field in reader.fields.items()}
+    assert (told["general.type"], told["general.architecture"]) == ("adapter", "llama")
+    assert (told["adapter.type"], told["adapter.lora.alpha"]) == ("lora", 16.0)
+    shapes = {tensor.name: tensor.data.shape for tensor in reader.tensors}
+    assert {name for name in shapes if name.startswith("blk.1.")} == {
+        f"blk.1.{part}.weight.lora_{side}" for part in ("attn_q", "ffn_down") for side in "ab"
+    }
+    assert shapes["blk.0.ffn_down.weight.lora_a"] == (4, 96)
+    assert shapes["blk.0.ffn_down.weight.lora_b"] == (64, 4)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"use_dora": True}, r"lora_magnitude_vector.*no LoRA matrix of a linear layer \(2 such tensors\)"),
+        ({"use_rslora": True}, r"a scale that is not alpha divided by the rank \(use_rslora\)"),
+        ({"alpha_pattern": {"q_proj": 3}}, r"\(alpha_pattern\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapter_that_llama_cpp_has_no_form_for_is_exported_merged_alone(
+    more: dict[str, Any], said: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    adapted(checkpoint, tmp_path / "run", "q_proj", **more)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "adapter.gguf").write_text("of an earlier one")
+    exported = export(tmp_path / "run", tmp_path / "out")
+    assert exported.adapter_file is None
+    assert not (tmp_path / "out" / "adapter.gguf").exists()
+    assert re.search(said, obstacle(tmp_path / "run") or "")
+    with pytest.raises(BadInput, match="takes it only merged into its base"):
+        write_adapter(tmp_path / "run", tmp_path / "x.gguf", {})
 
 
 def test_full_weights_are_exported_from_where_they_are(checkpoint: Path, tmp_path: Path) -> None:

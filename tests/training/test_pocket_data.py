@@ -203,7 +203,7 @@ def test_the_system_message_of_our_agent_is_among_those_drawn(generator: Generat
 def test_game_of_24_is_asked_in_many_wordings_and_its_results_are_true(generator: Generator) -> None:
     texts = set()
     for index in range(4000):
-        episode = generator.episode(random.Random(f"24/{index}"), "train", kind="call", tools=2)
+        episode = generator.episode(random.Random(f"24/{index}"), "train", kind="call")
         for _, call in calls(episode):
             if call["name"] == "game_of_24__solve":
                 assert all(isinstance(number, int) for number in call["arguments"]["numbers"])

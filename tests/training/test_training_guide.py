@@ -51,7 +51,7 @@ def test_the_guides_commands_lead_from_an_oracle_to_an_export(
 
 def test_every_option_and_recipe_the_guide_names_is_there() -> None:
     known = {option for command in (train, *train.commands.values()) for one in command.params for option in one.opts}
-    elsewhere = {"--nproc-per-node", "--logdir", "--model", "--logprobs", "--first-thought", "--templates"}
+    elsewhere = {"--nproc-per-node", "--logdir", "--lora", "--model", "--logprobs", "--first-thought", "--templates"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", GUIDE)) - elsewhere <= known
     assert set(re.findall(r"^\| `([a-z-]+)` \|", GUIDE, re.MULTILINE)) == set(recipe_names())
 

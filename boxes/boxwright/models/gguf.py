@@ -19,6 +19,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from boxwright.errors import BadInput, ExtraMissing, ModelUnreachable
 from boxwright.models.base import Completion, ModelFacts, Request, RequestModel
@@ -39,12 +40,25 @@ class Gguf(RequestModel):
 
     streams = True
 
-    def __init__(self, path: Path, context_tokens: int, *, thinking: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        context_tokens: int,
+        *,
+        adapter: Path | None = None,
+        thinking: bool = False,
+        uri: str | None = None,
+    ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
-            raise ExtraMissing("a gguf/… model", "gguf")
-        _check(path.expanduser())
-        self.uri = f"gguf/{path}"
-        self._path, self._context, self._thinking = path.expanduser().resolve(), context_tokens, thinking
+            raise ExtraMissing("a model file (GGUF)", "gguf")
+        given = [path, *([adapter] if adapter else [])]
+        for file in given:
+            _check(file.expanduser())
+        self.uri = uri or f"gguf/{'+'.join(map(str, given))}"
+        self._files, self._thinking = (
+            _Files(tuple(file.expanduser().resolve() for file in given), context_tokens),
+            thinking,
+        )
         self._asked: tuple[_Child, OpenAiApi] | None = None
 
     async def look_up(self) -> ModelFacts:
@@ -64,26 +78,35 @@ class Gguf(RequestModel):
         raise NotImplementedError
 
     async def _api(self) -> OpenAiApi:
-        child = _child_of(self._path, self._context)
+        child = _child_of(self._files)
         # Shielded: whoever gives up waiting must not end the loading that others wait for.
         address = await asyncio.shield(asyncio.wrap_future(child.address))
         if self._asked is None or self._asked[0] is not child:
             url, thinking = f"{address}/v1", self._thinking
-            self._asked = child, OpenAiApi(self._path.name, url, thinking=thinking, key=child.key, uri=self.uri)
+            name = self._files.paths[0].name
+            self._asked = child, OpenAiApi(name, url, thinking=thinking, key=child.key, uri=self.uri)
         return self._asked[1]
+
+
+class _Files(NamedTuple):
+    """What a process has loaded."""
+
+    paths: tuple[Path, ...]
+    """The model's file, and its adapter's where it has one."""
+    context_tokens: int
 
 
 class _Child:
     """A process that has a model loaded, or is about to."""
 
-    def __init__(self, path: Path, context_tokens: int) -> None:
-        self._path = path
+    def __init__(self, files: _Files) -> None:
+        self._path = files.paths[0]
         self.key = secrets.token_urlsafe()
         self.address: Future[str] = Future()
         """Where it listens, once the model is loaded."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROGRAM), str(path), str(context_tokens)],
+            [sys.executable, "-P", str(_PROGRAM), str(files.context_tokens), *map(str, files.paths)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -130,19 +153,19 @@ class _Child:
         )
 
 
-_children: dict[tuple[Path, int], _Child] = {}
+_children: dict[_Files, _Child] = {}
 _lock = threading.Lock()
 
 
-def _child_of(path: Path, context_tokens: int) -> _Child:
+def _child_of(files: _Files) -> _Child:
     """Return the process that has the model loaded; a new one where there is none, or it ended."""
     with _lock:
-        child = _children.get((path, context_tokens))
+        child = _children.get(files)
         if child and child.process.poll() is not None:
             child.close()
             child = None
         if child is None:
-            child = _children[path, context_tokens] = _Child(path, context_tokens)
+            child = _children[files] = _Child(files)
         return child
 
 

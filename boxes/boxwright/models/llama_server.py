@@ -1,6 +1,6 @@
 """The child process of `gguf/…`: llama.cpp's own server on loopback, until standard input ends.
 
-    python -P llama_server.py FILE CONTEXT_TOKENS
+    python -P llama_server.py CONTEXT_TOKENS FILE [ADAPTER]
 
 The key that callers must show comes as the first line of standard input, since arguments are open to all users; the
 address goes out as the only line of standard output. Imports nothing of Boxwright's, so that it starts fast.
@@ -15,9 +15,10 @@ import xllamacpp
 
 def main() -> None:
     """Load the model and serve it."""
-    path, context_tokens = sys.argv[1:]
+    context_tokens, path, *adapters = sys.argv[1:]
     params = xllamacpp.CommonParams()
     params.model.path = path
+    params.lora_adapters = [_adapter(file) for file in adapters]
     params.n_ctx = int(context_tokens)
     params.api_keys = [sys.stdin.readline().strip()]
     params.cors_origins = ""  # no web page has business here
@@ -26,6 +27,12 @@ def main() -> None:
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)  # noqa: T201
     sys.stdin.read()
+
+
+def _adapter(file: str) -> xllamacpp.CommonAdapterLoraInfo:
+    adapter = xllamacpp.CommonAdapterLoraInfo()
+    adapter.path, adapter.scale = file, 1.0
+    return adapter
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ FORMS = {
     "litellm": "litellm/gpt-4o",
     "ollama": "ollama/qwen3:8b",
     "openai": "openai/MODEL@http://127.0.0.1:8000/v1",
+    "pocket": "pocket",
     "recorded": "recorded/FILE.jsonl",
     "rules": "rules",
 }
@@ -31,7 +32,7 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
     scheme, _, rest = uri.partition("/")
     if scheme not in FORMS:
         raise NotFound("kind of model", scheme, FORMS, f"a model is written as {', '.join(FORMS.values())}")
-    if not rest and scheme != "rules":
+    if not rest and scheme not in ("rules", "pocket"):
         raise BadInput(f"{uri!r} names no model; write it as {FORMS[scheme]}")
     if scheme == "litellm":
         from boxwright.models.litellm_api import LiteLlm
@@ -57,7 +58,13 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
     if scheme == "gguf":
         from boxwright.models.gguf import Gguf
 
-        return Gguf(Path(rest), settings.context_tokens, thinking=settings.thinking)
+        file, plus, adapter = rest.rpartition("+")
+        files = (Path(file), Path(adapter)) if plus and not Path(rest).exists() else (Path(rest), None)
+        return Gguf(files[0], settings.context_tokens, adapter=files[1], thinking=settings.thinking)
+    if scheme == "pocket":
+        from boxwright.models.pocket import load_pocket
+
+        return load_pocket(rest, settings)
     if scheme == "recorded":
         from boxwright.models.recorded import Recorded
 

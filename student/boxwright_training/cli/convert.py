@@ -93,11 +93,19 @@ def export(
         from boxwright_training.loading import quiet
     except ImportError as error:
         raise ExtraMissing("exporting", "train") from error
+    from boxwright_training.exporting.adapter_file import obstacle
     from boxwright_training.exporting.export import export as export_model
 
     with quiet():
         done = export_model(model, out, base=base, precision=precision, context=context, system=system)
         click.echo(f"weights    {done.weights}\nllama.cpp  {done.gguf}\nOllama     {done.modelfile}")
+        if done.adapter_file:
+            click.echo(
+                f"alone      {done.adapter_file}, for the base's own file: llama-server --lora, Ollama's ADAPTER"
+            )
+        elif done.adapter:
+            why = obstacle(done.adapter)
+            notes().print(visible(f"the adapter alone is not written as GGUF: it has {why}"), markup=False)
         if check:
             _check(done.weights)
     click.echo(f"next: ollama create my-student -f {done.modelfile}, or boxwright ask ... --model gguf/{done.gguf}")

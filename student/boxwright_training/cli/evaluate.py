@@ -42,14 +42,15 @@ def evaluate(
     try:
         import torch
 
+        from boxwright_training.exporting.from_gguf import unpacked
         from boxwright_training.loading import load_model, load_tokenizer, quiet
         from boxwright_training.own_loop import TransformersModel
     except ImportError as error:
         raise ExtraMissing("evaluating", "train") from error
-    with quiet():
-        tokenizer = load_tokenizer(model, segmenting.template)
+    with quiet(), unpacked(model) as folder:
+        tokenizer = load_tokenizer(folder, segmenting.template)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        loaded = load_model(model, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
+        loaded = load_model(folder, tokenizer, torch.bfloat16 if device.type == "cuda" else torch.float32).to(device)
         figures: dict[str, Any] = _fit(loaded, tokenizer, data, segmenting, given["device_batch"]) if data else {}
         if suite:
             figures |= run_async(
@@ -83,8 +84,8 @@ def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], segmenting: Segment
 
 
 def _name(model: str) -> str:
-    """Return a model's name with what its weights are: those in a folder may be others tomorrow."""
-    weights = sorted(Path(model).glob("*.safetensors"))
+    """Return a model's name with what its weights are: those in a folder or a file may be others tomorrow."""
+    weights = [Path(model)] if Path(model).is_file() else sorted(Path(model).glob("*.safetensors"))
     if not weights:
         return model
     told = hashlib.sha256()

@@ -50,6 +50,7 @@ def inspect(
 ) -> None:
     """Show trajectories of PATHS coloured by span: what is given, learned as reasoning or as act, or observed."""
     try:
+        from boxwright_training.exporting.from_gguf import unpacked
         from boxwright_training.inspecting import as_html, as_text, look
         from boxwright_training.loading import load_tokenizer
     except ImportError as error:
@@ -57,7 +58,8 @@ def inspect(
     from boxwright_training.importers import read_trajectories
 
     imported = read_trajectories(paths)
-    segmenter = segmenting.segmenter(load_tokenizer(model, segmenting.template))
+    with unpacked(model) as folder:
+        segmenter = segmenting.segmenter(load_tokenizer(folder, segmenting.template))
     found = imported.found
     for fault in imported.faults:
         notes().print(visible(fault), markup=False)

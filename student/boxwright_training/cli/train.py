@@ -25,7 +25,9 @@ STOPPED = 3
 @click.option(
     "--data", multiple=True, type=click.Path(path_type=Path), help="A file or folder of trajectories; may be repeated."
 )
-@click.option("--model", help="The student: a folder, or a name on the Hugging Face Hub.")
+@click.option(
+    "--model", help="The student: a folder, a name on the Hugging Face Hub, or the pocket student's .gguf file."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
 @segmenting_options
 @click.option("--teacher", help="A local teacher with the student's tokenizer, or 'stored'.")

@@ -68,7 +68,14 @@ class Agreement:
         return "\n".join(told)
 
 
-def agree(folder: Path, *, prompts: Sequence[str] = (), most: int = 32, file: Path | None = None) -> Agreement:
+def agree(
+    folder: Path,
+    *,
+    prompts: Sequence[str] = (),
+    most: int = 32,
+    file: Path | None = None,
+    adapter: Path | None = None,
+) -> Agreement:
     """Ask a checkpoint in transformers and its F32 file in llama.cpp the same, and compare what they say.
 
     Args:
@@ -76,6 +83,7 @@ def agree(folder: Path, *, prompts: Sequence[str] = (), most: int = 32, file: Pa
         prompts: Texts to go on with, as they are; where there are none, `ASKED` through the chat template.
         most: How many tokens each answer has at most.
         file: The checkpoint's F32 file, where it is written already.
+        adapter: A LoRA adapter's file that llama.cpp puts on `file`, where that is the model below it.
 
     Raises:
         ExtraMissing: xllamacpp is not installed.
@@ -89,7 +97,7 @@ def agree(folder: Path, *, prompts: Sequence[str] = (), most: int = 32, file: Pa
         if file is None:
             file = Path(temporary) / "checkpoint.gguf"
             write_gguf(folder, file, "F32")
-        with serving(file, max(map(len, asked)) + most + 8) as llama:
+        with serving(file, max(map(len, asked)) + most + 8, adapter) as llama:
             said = [llama.go_on(ids, most) for ids in asked]
     return _compare(folder, list(zip(texts, asked, said, strict=True)))
 

@@ -142,12 +142,18 @@ class Shape:
 
     def arranged(self, key: str, values: Array) -> Array:
         """Order the rows of q and k as llama.cpp pairs them: neighbours in "llama", as transformers does elsewhere."""
+        return self._swapped(key, values, (2, -1))
+
+    def restored(self, key: str, values: Array) -> Array:
+        """Undo `arranged`."""
+        return self._swapped(key, values, (-1, 2))
+
+    def _swapped(self, key: str, values: Array, parts: tuple[int, int]) -> Array:
         heads = {"q_proj": self.heads, "k_proj": self.kv_heads}.get(key.split(".")[-2])
         if self.name != "llama" or heads is None:
             return values
-        rest = values.shape[1:]
-        halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *rest)
-        return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(values.shape))
+        rows = values.reshape(heads, *parts, *values.shape[1:])
+        return np.ascontiguousarray(rows.swapaxes(1, 2).reshape(values.shape))
 
     def _write_stretch(self, writer: gguf.GGUFWriter) -> None:
         import gguf
@@ -177,6 +183,13 @@ def tensor_name(key: str) -> str:
     if start != "model." or part not in _PARTS or kind not in ("weight", "bias") or not layer.isdigit():
         raise BadInput(f"{key!r} is no tensor of {', '.join(ARCHITECTURES)}; use {CONVERTER} for other networks")
     return f"blk.{layer}.{_PARTS[part]}.{kind}"
+
+
+def llama_keys(layers: int, *, tied: bool) -> list[str]:
+    """Name all that a Llama of so many layers holds, as transformers does; without biases, which few have."""
+    whole = [key for key in _WHOLE if not (tied and key == "lm_head.weight")]
+    parts = [part for part in _PARTS if part not in ("self_attn.q_norm", "self_attn.k_norm")]
+    return whole + [f"model.layers.{layer}.{part}.weight" for layer in range(layers) for part in parts]
 
 
 def _architecture(config: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from boxwright.errors import BadInput
-from boxwright_training.exporting.architecture import CONVERTER
+from boxwright_training.exporting.architecture import CONVERTER, llama_keys, tensor_name
 from boxwright_training.exporting.llama import here, serving
 from boxwright_training.exporting.vocabulary import Vocabulary
 
@@ -81,14 +81,11 @@ def _carrier(file: Path, vocabulary: Vocabulary) -> None:
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(vocabulary.tokens))
     vocabulary.write(writer)
-    for name in ("token_embd", "output_norm", *(f"blk.0.{part}" for part in _LAYER)):
-        columns = (_WIDTH,) if name.endswith("norm") else (_WIDTH, _WIDTH)
-        size = (len(vocabulary.tokens), _WIDTH) if name == "token_embd" else columns
-        writer.add_tensor(f"{name}.weight", np.zeros(size, dtype=np.float32))
+    for name in map(tensor_name, llama_keys(1, tied=True)):
+        columns = (_WIDTH,) if "norm" in name else (_WIDTH, _WIDTH)
+        size = (len(vocabulary.tokens), _WIDTH) if name == "token_embd.weight" else columns
+        writer.add_tensor(name, np.zeros(size, dtype=np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-
-
-_LAYER = ("attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down")

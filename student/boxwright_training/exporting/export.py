@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxwright.errors import BadInput, ExtraMissing
-from boxwright.files import writable, write_atomically
-from boxwright_training.exporting.folder import ADAPTER, is_adapter, read_json
+from boxwright.files import write_atomically
+from boxwright_training.exporting.folder import ADAPTER, is_adapter, read_json, replacing_folder
 
 if TYPE_CHECKING:
     from boxwright_training.exporting.gguf_file import Precision
 
-NAMES = ("adapter", "merged", "model.gguf", "Modelfile")
+NAMES = ("adapter", "adapter.gguf", "merged", "model.gguf", "Modelfile")
 """All that an export's folder holds."""
 USUAL_CONTEXT = 8192
 """The window that Ollama is told, where nothing is asked for and the network has it."""
@@ -32,6 +31,8 @@ class Exported:
     gguf: Path
     modelfile: Path
     adapter: Path | None
+    adapter_file: Path | None
+    """The adapter alone, for llama.cpp; None where `obstacle` says what it has no form for."""
 
 
 def export(
@@ -43,7 +44,7 @@ def export(
     context: int | None = None,
     system: str | None = None,
 ) -> Exported:
-    """Write `model.gguf` and `Modelfile` into `out`, and for an adapter `adapter/` and `merged/` too.
+    """Write `model.gguf` and `Modelfile` into `out`, and for an adapter `adapter/`, `adapter.gguf` and `merged/` too.
 
     An export in `out` is replaced, part by part, each of them whole; the same checkpoint gives the same bytes.
 
@@ -76,8 +77,9 @@ def export(
     name = checkpoint.resolve().name
     text = modelfile(weights, context=window, system=system, made_from=f"{name} ({precision}{_base(checkpoint, base)})")
     write_gguf(weights, out / "model.gguf", precision, name=name)
+    alone = _adapter_file(checkpoint, out / "adapter.gguf", weights) if adapter else None
     write_atomically(out / "Modelfile", text)
-    return Exported(weights, out / "model.gguf", out / "Modelfile", adapter)
+    return Exported(weights, out / "model.gguf", out / "Modelfile", adapter, alone)
 
 
 def _check(checkpoint: Path, out: Path) -> None:
@@ -98,20 +100,25 @@ def _check(checkpoint: Path, out: Path) -> None:
 
 def _copy(folder: Path, out: Path) -> None:
     """Copy an adapter, without the optimizer's state and the checkpoints that may lie in its folder."""
-    with writable(out.parent), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        made = Path(temporary) / "adapter"
-        made.mkdir()
+    with replacing_folder(out) as made:
         for path in folder.iterdir():
             if path.is_file() and path.suffix in (".json", ".safetensors", ".jinja", ".md", ".txt", ".model"):
                 shutil.copyfile(path, made / path.name)
-        if out.exists():
-            out.rename(Path(temporary) / "before")
-        made.rename(out)
+
+
+def _adapter_file(adapter: Path, out: Path, merged: Path) -> Path | None:
+    from boxwright_training.exporting.adapter_file import obstacle, write_adapter
+
+    if obstacle(adapter):
+        out.unlink(missing_ok=True)  # one of an earlier adapter would not be this one's
+        return None
+    write_adapter(adapter, out, read_json(merged / "config.json"))
+    return out
 
 
 def _base(checkpoint: Path, base: str | None) -> str:
     if not is_adapter(checkpoint):
         return ""
     name = str(base or read_json(checkpoint / ADAPTER).get("base_model_name_or_path"))
-    # A folder's name alone: where it lies on this machine concerns nobody who gets the Modelfile.
-    return f", merged into {Path(name).name if Path(name).is_dir() else name}"
+    # A folder's or file's name alone: where it lies on this machine concerns nobody who gets the Modelfile.
+    return f", merged into {Path(name).name if Path(name).exists() else name}"

@@ -1,13 +1,19 @@
-"""Reads a folder as transformers writes it: config, tokenizer, chat template and weights; nothing is run of it."""
+"""Reads a folder as transformers writes it, config, tokenizer, chat template and weights, and puts a new one in place.
+
+Nothing is run of what is read.
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxwright.errors import BadInput
+from boxwright.files import writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +60,22 @@ def chat_template(folder: Path) -> str | None:
     if isinstance(held, list):
         held = next((one["template"] for one in held if one.get("name") == "default"), None)
     return held
+
+
+@contextmanager
+def replacing_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder beside `out` that takes its place once it is whole, or goes.
+
+    Raises:
+        BadInput: The folder above cannot be written.
+    """
+    with writable(out.parent), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        made = Path(temporary) / "made"
+        made.mkdir()
+        yield made
+        if out.exists():
+            out.rename(Path(temporary) / "before")
+        made.rename(out)
 
 
 class Weights:

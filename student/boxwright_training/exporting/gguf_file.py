@@ -48,7 +48,7 @@ def write_gguf(
     vocabulary = Vocabulary.of(folder, shape.vocab)
     tensors = list(_tensors(Weights(folder), shape, gguf.GGMLQuantizationType[precision]))
     cutting.check(folder, vocabulary)
-    with _replacing(out) as temporary:
+    with replacing_file(out) as temporary:
         writer = gguf.GGUFWriter(temporary, shape.name)
         writer.add_type("model")
         writer.add_name(name or folder.resolve().name)
@@ -58,11 +58,13 @@ def write_gguf(
         vocabulary.write(writer)
         writer.add_file_type(gguf.LlamaFileType["ALL_F32" if precision == "F32" else f"MOSTLY_{precision}"])
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-        _write(writer, tensors, out)
+        write_planned(writer, tensors, out)
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class Planned:
+    """A tensor that is going to be written, and read only then."""
+
     name: str
     shape: tuple[int, ...]
     kind: gguf.GGMLQuantizationType
@@ -78,12 +80,12 @@ class _Tensor:
         return shape, np.dtype(np.uint8), int(np.prod(shape))
 
 
-def _tensors(weights: Weights, shape: Shape, wanted: gguf.GGMLQuantizationType) -> Iterator[_Tensor]:
+def _tensors(weights: Weights, shape: Shape, wanted: gguf.GGMLQuantizationType) -> Iterator[Planned]:
     """Plan the file: names, shapes and types are known before the first weight is read."""
     _check(weights, shape)
     frequencies = shape.frequencies()
     if frequencies is not None:
-        yield _Tensor(ROPE_FREQS, frequencies.shape, gguf.GGMLQuantizationType.F32, lambda: frequencies)
+        yield Planned(ROPE_FREQS, frequencies.shape, gguf.GGMLQuantizationType.F32, lambda: frequencies)
     for key in weights:
         if key == "lm_head.weight" and shape.tied:
             continue  # the embedding's own values once more
@@ -91,7 +93,7 @@ def _tensors(weights: Weights, shape: Shape, wanted: gguf.GGMLQuantizationType) 
         def read(key: str = key) -> Array:
             return shape.arranged(key, weights.read(key).float().numpy())
 
-        yield _Tensor(tensor_name(key), weights.shapes[key], _kind(weights.shapes[key], wanted), read)
+        yield Planned(tensor_name(key), weights.shapes[key], _kind(weights.shapes[key], wanted), read)
 
 
 def _kind(shape: tuple[int, ...], wanted: gguf.GGMLQuantizationType) -> gguf.GGMLQuantizationType:
@@ -117,7 +119,12 @@ def _check(weights: Weights, shape: Shape) -> None:
         raise BadInput(f"config.json says {shape.layers} layers and the weights have {len(layers)}: fetch the rest")
 
 
-def _write(writer: gguf.GGUFWriter, tensors: list[_Tensor], out: Path) -> None:
+def write_planned(writer: gguf.GGUFWriter, tensors: list[Planned], out: Path) -> None:
+    """Write a file whose keys are given, a tensor at a time, and close it.
+
+    Raises:
+        BadInput: The disk of `out` has no room for it.
+    """
     for tensor in tensors:
         dimensions, kind, size = tensor.stored
         writer.add_tensor_info(tensor.name, dimensions, kind, size, raw_dtype=tensor.kind)
@@ -138,7 +145,7 @@ def _write(writer: gguf.GGUFWriter, tensors: list[_Tensor], out: Path) -> None:
 
 
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
+def replacing_file(out: Path) -> Iterator[Path]:
     """Give a file beside `out` that takes its place once it is on disk, or goes."""
     with writable(out.parent):
         handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")

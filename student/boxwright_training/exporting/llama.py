@@ -18,7 +18,7 @@ _SECONDS = 600.0
 class Served:
     """A file loaded in llama.cpp."""
 
-    def __init__(self, file: Path, context: int) -> None:
+    def __init__(self, file: Path, context: int, adapter: Path | None = None) -> None:
         import httpx2
         import xllamacpp
 
@@ -26,6 +26,8 @@ class Served:
         parameters.model.path = str(file)
         parameters.n_ctx, parameters.n_parallel, parameters.verbosity = context, 1, -1
         parameters.n_gpu_layers, parameters.warmup = 0, False
+        if adapter is not None:
+            parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         # Half precision here would move the logits by more than the two programs differ.
         parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -70,8 +72,13 @@ def here() -> bool:
 
 
 @contextmanager
-def serving(file: Path, context: int) -> Iterator[Served]:
+def serving(file: Path, context: int, adapter: Path | None = None) -> Iterator[Served]:
     """Load a file in llama.cpp, on the processor, for as long as it is asked.
+
+    Args:
+        file: A model's GGUF file.
+        context: The window, in tokens.
+        adapter: A LoRA adapter's GGUF file, to be put on the model.
 
     Raises:
         ExtraMissing: xllamacpp is not installed.
@@ -79,7 +86,7 @@ def serving(file: Path, context: int) -> Iterator[Served]:
     """
     if not here():
         raise ExtraMissing("asking llama.cpp", "gguf")
-    served = Served(file, context)
+    served = Served(file, context, adapter)
     try:
         yield served
     finally:

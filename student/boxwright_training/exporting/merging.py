@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from boxwright.errors import BadInput
-from boxwright.files import writable
-from boxwright_training.exporting.folder import ADAPTER, TOKENIZER_FILES, is_adapter, read_json
+from boxwright_training.exporting.folder import ADAPTER, TOKENIZER_FILES, is_adapter, read_json, replacing_folder
+from boxwright_training.exporting.from_gguf import unpacked
 
 _TIED = ("embed_tokens", "lm_head")
 _FETCHED = ("*.json", "*.jinja", "*.safetensors")
@@ -21,22 +20,20 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> None:
     Args:
         adapter: A folder that peft saved.
         out: The folder to make; one that is there is replaced.
-        base: The base model, a folder or a name on the Hub; what the adapter was trained on where nothing is given.
+        base: The base model, a folder, a name on the Hub or a GGUF file that `unpack` reads; what the adapter was
+            trained on where nothing is given.
 
     Raises:
         BadInput: `adapter` is no LoRA adapter or does not fit the base, the base cannot be reached, or `out` cannot be
             written.
     """
     settings = _settings(adapter)
-    source = _reached(base or settings.get("base_model_name_or_path") or "")
-    merged = _merged(source, adapter)
-    with writable(out.parent), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        made = Path(temporary) / "model"
-        merged.save_pretrained(made)
-        copy_tokenizer(adapter if (adapter / "tokenizer.json").is_file() else source, made)
-        if out.exists():
-            out.rename(Path(temporary) / "before")
-        made.rename(out)
+    with unpacked(base or settings.get("base_model_name_or_path") or "") as name:
+        source = _reached(name)
+        merged = _merged(source, adapter)
+        with replacing_folder(out) as made:
+            merged.save_pretrained(made)
+            copy_tokenizer(adapter if (adapter / "tokenizer.json").is_file() else source, made)
 
 
 def copy_tokenizer(source: Path, out: Path) -> None:

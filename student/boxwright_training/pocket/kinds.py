@@ -64,7 +64,8 @@ def _unit(draw: Draw, said: str, detail: str) -> str:
     if not detail or chance(draw.rng, 0.25):
         return said
     unit = draw.rng.choice((detail, detail, *_UNITS.get(detail, (detail,))))
-    return f"{said}{'' if unit.startswith('°') or (len(unit) < 3 and chance(draw.rng, 0.4)) else ' '}{unit}"
+    close = unit.startswith("°") or (len(unit) < 3 and chance(draw.rng, 0.4))
+    return f"{said}{'' if close and said[-1].isdigit() else ' '}{unit}"
 
 
 def _draw_number(draw: Draw, _form: str, detail: str) -> Given:

@@ -108,7 +108,10 @@ def core(draw: Draw, tool: Tool, said: Said, mode: Mode | None = None, plain: bo
     rng, concept = draw.rng, tool.concept
     wordings = [row for row in concept.wordings if (mode is None or row[0] == mode) and not plain]
     wordings = [row for row in wordings if _open_slots(row[1]) <= said.keys()]
-    if wordings and chance(rng, 0.7 if concept.senses else 0.62):
+    goals = {slot.name for slot in concept.slots if slot.kind == "goal" and slot.name in said}
+    if goals:  # behind a wording that speaks of 24, another goal would contradict it
+        wordings = [row for row in wordings if goals <= _open_slots(row[1])]
+    if wordings and chance(rng, 0.7 if concept.senses else 0.62 if len(wordings) < _MANY else 0.85):
         found, text = rng.choice(wordings)
         text, used = _filled(text, said)
         rest = [slot for slot in concept.slots if slot.name in said and slot.name not in used]
@@ -124,6 +127,8 @@ def core(draw: Draw, tool: Tool, said: Said, mode: Mode | None = None, plain: bo
     return ">", f"{rng.choice(concept.commands)} {thing}{tail}"
 
 
+_MANY = 20
+"""Wordings of a concept with which one made of the tool's own words is seldom wanted beside them."""
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"{(\w+)}")
 

@@ -23,7 +23,16 @@ _TWINS = (
     (Slot("country", "country"), "by country"),
     (Slot("year", "year"), "in a year"),
 )
-_COUNTS = ((1, 0.15), (2, 0.15), (3, 0.12), (4, 0.22), (5, 0.08), (6, 0.07), (8, 0.1), (11, 0.05), (16, 0.06))
+_COUNTS = (
+    *((1, 0.12), (2, 0.12), (3, 0.11), (4, 0.22), (5, 0.09), (6, 0.08)),
+    *((8, 0.1), (11, 0.06), (16, 0.07), (24, 0.03)),
+)
+_MADE: dict[Split, float] = {"train": 0.3, "test": 0.45}
+"""Share of concepts that are made of the lexicon. These are soon learned; it is the curated ones that are wanting."""
+_MOUNTED = 0.1
+"""Share of training episodes over boxes that ship, as a server shows them: one, or all."""
+_BOXES = 0.12
+"""Share of training concepts, of the curated, that our own boxes have."""
 
 
 class NoFit(Exception):
@@ -53,8 +62,8 @@ class Scene:
     style: Style
     count: int
     """How many tools are shown."""
-    whole_boxes: bool = False
-    """Whether the tools are those of the boxes that ship, all of them and no others."""
+    boxes: tuple[str, ...] = ()
+    """Of which boxes that ship the tools are, as a server shows them: all of these and no others. None: any tools."""
     taken: set[str] = field(default_factory=set)
     tools: list[Tool] = field(default_factory=list)
     barred: set[str] = field(default_factory=set)
@@ -70,7 +79,7 @@ class Scene:
         Raises:
             NoFit: Its name is taken.
         """
-        ours = self.whole_boxes and bool(concept.fixed)
+        ours = bool(self.boxes and concept.fixed)
         tool = make_tool(self.rng, concept, self.style, self.draw.level, self.taken, ours)
         if tool is None:
             raise NoFit
@@ -86,13 +95,13 @@ class Scene:
         words = {word for sense in concept.senses for word in sense.words}
         return not (concept.apart | words) & self.barred
 
-    def concept(self, made: float = 0.45) -> Concept:
-        """Draw a concept: made of the lexicon with the probability `made`, else of a domain."""
-        if self.whole_boxes:
-            return self.rng.choice([one for one in self.pool.by_domain[self.rng.choice(BOXES)] if one.fixed])
-        if chance(self.rng, made):
+    def concept(self, made: float | None = None) -> Concept:
+        """Draw a concept: made of the lexicon with the probability `made` (the split's own), else of a domain."""
+        if self.boxes:
+            return self.rng.choice([one for one in self.pool.by_domain[self.rng.choice(self.boxes)] if one.fixed])
+        if chance(self.rng, _MADE[self.split] if made is None else made):
             return make_concept(self.draw)
-        if self.split == "train" and chance(self.rng, 0.1):
+        if self.split == "train" and chance(self.rng, _BOXES):
             return self.rng.choice(self.pool.by_domain[self.rng.choice(BOXES)])
         return self.rng.choice(self.pool.by_domain[self.rng.choice(self.pool.names)])
 
@@ -107,7 +116,7 @@ class Scene:
         """Show distractors up to the count, none of which could do what the targets do; then shuffle."""
         for concept in targets:
             self.bar(concept)
-        if self.whole_boxes:
+        if self.boxes:
             self._mount_boxes()
         if not any("broad" in concept.apart for concept in targets):
             self.barred.add("broad")
@@ -126,8 +135,8 @@ class Scene:
         self.rng.shuffle(self.tools)
 
     def _mount_boxes(self) -> None:
-        """Show every other tool of the boxes that ship, as a server over the library does."""
-        for name in BOXES:
+        """Show every other tool of the boxes, as a server over them does."""
+        for name in self.boxes:
             for concept in self.pool.by_domain[name]:
                 if concept.fixed and concept.fixed not in self.taken:
                     self.add(concept)
@@ -161,8 +170,8 @@ class Scene:
 
 
 def tool_count(rng: random.Random, level: float) -> int:
-    """Draw how many tools an episode shows: 1 or 2 at level 0, up to 16 at level 1."""
-    most = 2 + 14 * level
+    """Draw how many tools an episode shows: 1 or 2 at level 0, up to 24 at level 1."""
+    most = 2 + 22 * level
     counts, weights = zip(*[(count, weight) for count, weight in _COUNTS if count <= most], strict=True)
     return int(rng.choices(counts, weights)[0])
 
@@ -172,6 +181,7 @@ def set_scene(
 ) -> Scene:
     """Return an empty scene."""
     draw = Draw(rng, lexicon.of(split), level)
-    whole = split == "train" and count is None and level > 0.3 and chance(rng, 0.04)
+    mounted = split == "train" and count is None and level > 0.3 and chance(rng, _MOUNTED)
+    boxes = (BOXES if chance(rng, 0.5) else (rng.choice(BOXES),)) if mounted else ()
     shown = count or tool_count(rng, level)
-    return Scene(draw, split, pools[split], Style.draw(rng, level), shown, whole)
+    return Scene(draw, split, pools[split], Style.draw(rng, level), shown, boxes)

@@ -170,7 +170,7 @@ def make_tool(
     for slot, param_name in zip(slots, names, strict=True):
         told = dict(concept.about).get(slot.name, "") if ours or chance(rng, 0.6) else ""
         schema, form = KINDS[slot.kind].schema(rng, level, slot.detail)
-        if told:
+        if told and ("enum" in schema or slot.kind != "enum"):  # else the description holds the choices
             schema = {key: value for key, value in schema.items() if key != "format"} | {"description": told}
             form = "iso" if slot.kind == "date" else form
         properties[param_name] = _dressed(rng, slot, schema, style, concept)
