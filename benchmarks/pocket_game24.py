@@ -1,6 +1,6 @@
 """The pocket student on Game of 24, in wordings that its generator does not have: the share of exact calls and answers.
 
-    PYTHONPATH=student:boxes python benchmarks/pocket_game24.py --model FILE.gguf [--each 60] [--bias B]
+    PYTHONPATH=student:boxes python benchmarks/pocket_game24.py --model FILE.gguf [--adapter FILE.gguf] [--each 60] [--bias B]
 
 It is asked as it is shipped: llama.cpp with calls held to the schemas, the agent's own system message, the tools' names
 and schemas as the server shows them. A call is exact with the tool `solve`, the numbers in the order asked, and the
@@ -85,12 +85,13 @@ def main() -> None:
     """Ask all wordings with each set of tools, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=existing, required=True, help="a GGUF file")
+    parser.add_argument("--adapter", type=existing, help="the adapter's GGUF file, for the fine-tuned student")
     parser.add_argument("--each", type=int, default=60, help="puzzles for a wording; 123 are all that there are")
     parser.add_argument("--bias", type=float, default=0.0, help="of `<tool_call>`, in logits")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--mount", nargs="+", choices=("bare", "box", "library"), default=["bare", "box", "library"])
     args = parser.parse_args()
-    ask = gguf_student(serve(args.model, args.threads), args.bias)
+    ask = gguf_student(serve(args.model, args.threads, args.adapter), args.bias)
     (source,) = (LIBRARY / "game_of_24").glob("*/tools.py")
     solve = runpy.run_path(str(source))["solve"]
     mounted = {

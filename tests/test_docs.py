@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONNECTING = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-RUNNABLE = [line for line in LINES if "--model rules" in line or "boxes new" in line]
+RUNNABLE = [line for line in LINES if "--model pocket" in line or "boxes new" in line]
 
 
 def test_the_readme_has_commands_to_run() -> None:

@@ -1,6 +1,7 @@
 """Rules about the code's shape that no tool checks for us."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def test_nobody_imports_a_command_module() -> None:
     for path in MODULES:
         if path.parent.name != "cli" and path.name != "__main__.py":
             assert not [name for name in imports(path) if name.startswith("boxwright") and ".cli" in name], path
+
+
+@pytest.mark.parametrize("image", COMPONENTS[:3])
+def test_an_image_has_every_folder_that_the_wheel_is_made_of(image: str) -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    docker = (ROOT / image / "Dockerfile").read_text(encoding="utf-8")
+    for folder in build["targets"]["wheel"]["force-include"]:
+        assert f"mkdir -p {folder}" in docker or f"COPY {folder.split('/')[0]} " in docker, folder
 
 
 @pytest.mark.parametrize("heavy", ["torch", "transformers", "litellm", "scipy", "docker"])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from boxwright.errors import BoxwrightError
+from boxwright.models import load_model
+from boxwright.models.pocket import tuned
 from boxwright.registry import open_registry
 from boxwright.sandbox.bubblewrap import why_missing as bubblewrap_missing
 from boxwright.sandbox.docker import why_missing as docker_missing
@@ -48,6 +50,7 @@ async def examine(settings: Settings) -> list[Finding]:
         _registry(settings),
         _home(settings),
         *(_extra(package, extra) for package, extra in EXTRAS.items()),
+        _pocket(settings),
         await _ollama(settings),
         _keys(settings),
     ]
@@ -98,6 +101,15 @@ def _extra(package: str, extra: str) -> Finding:
     if importlib.util.find_spec(package) is None:
         return Finding(f"extra {extra}", "gap", f"{package} is not installed", f"pip install 'boxwright[{extra}]'")
     return Finding(f"extra {extra}", "ok", f"{package} {importlib.metadata.version(package)}")
+
+
+def _pocket(settings: Settings) -> Finding:
+    try:
+        uri = load_model("pocket", settings).uri
+    except BoxwrightError as error:
+        why, _, mend = str(error).partition(": ")
+        return Finding("pocket", "gap", why, mend)
+    return Finding("pocket", "ok", f"{uri}, fine-tuned for {', '.join(tuned()) or 'nothing'}")
 
 
 async def _ollama(settings: Settings) -> Finding:

@@ -14,8 +14,8 @@ from boxwright_student import Agent, NoTools, Toolset, connect
 from boxwright_student.mcp_tools import ServerEntry
 from boxwright_student.suite_run import run_tasks
 
-ArmName = Literal["bare", "boxes", "both", "rules"]
-"""`both` is a fine-tuned student with boxes, `rules` a baseline with boxes that is no language model."""
+ArmName = Literal["bare", "boxes", "tuned", "rules"]
+"""`tuned` is a fine-tuned student with boxes, `rules` a baseline with boxes that is no language model."""
 ARMS: tuple[ArmName, ...] = ("bare", "boxes")
 
 

@@ -32,7 +32,7 @@ MARK = ".boxwright-demo"
 RECORDING = "teacher.hand-written.jsonl"
 SUITE = "game24"
 BUILD_TASKS, DEV_TASKS = 10, 20
-STUDENTS: dict[ArmName, str] = {"bare": "pocket", "boxes": "pocket", "both": f"pocket/{SUITE}", "rules": "rules"}
+STUDENTS: dict[ArmName, str] = {"bare": "pocket", "boxes": "pocket", "tuned": f"pocket/{SUITE}", "rules": "rules"}
 """Who answers in each arm."""
 
 
@@ -64,6 +64,7 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
     _start_anew(out)
     settings = settings.model_copy(update={"registry": out / "registry", "library": False})
     sandbox = choose_sandbox(settings)
+    students = {arm: load_model(uri, settings) for arm, uri in STUDENTS.items()}  # what is missing shows at once
     say = console.print
     say(f"[bold]1. Mine[/bold] {BUILD_TASKS} build tasks of {SUITE}, sandbox {sandbox.name}")
     teacher = load_model(recording_uri(), settings)
@@ -79,14 +80,14 @@ async def run_demo(out: Path, settings: Settings, console: Console) -> DemoResul
     say(
         "   student: `pocket`, a model of 25 million parameters that ships with the product and runs here, in llama.cpp"
     )
-    first, second, *others = await _answer(out, settings, console)
+    first, second, *others = await _answer(out, settings, students, console)
     say("[bold]4. Compare[/bold] it alone and with the box, task by task")
     paired, beside = compare_pair(first, second), [summarise(arm) for arm in others]
     remarks = [
         f"The box was mined from {teacher.label} completions.",
         "bare and boxes: `pocket`, a small model that the product made from generated episodes; its model card "
         "(`boxwright_training/pocket/CARD.md`) says what it can do. In earnest, take a model of 1B or more.",
-        f"both: that model, fine-tuned on what a program wrote (`boxwright train oracle {SUITE}`), with the box.",
+        f"tuned: that model, fine-tuned on what a program wrote (`boxwright train oracle {SUITE}`), with the box.",
         "rules: a baseline with the box, not a language model; it goes by the words that question and tool share.",
     ]
     files = write_report(paired, f"Demo: {SUITE}, {DEV_TASKS} dev tasks", out, remarks, beside)
@@ -125,15 +126,17 @@ async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Setti
     return mined
 
 
-async def _answer(out: Path, settings: Settings, console: Console) -> list[ArmResult]:
+async def _answer(
+    out: Path, settings: Settings, students: dict[ArmName, ChatModel], console: Console
+) -> list[ArmResult]:
     tasks = load_suite(SUITE).split("dev", DEV_TASKS)
     server = box_server("--registry", str(settings.registry_folder))
     server = server.model_copy(update={"env": {**(server.env or {}), "BOXWRIGHT_LIBRARY": "false"}})
     results = []
     with Progress(console=console, transient=True) as progress:
-        for name, student in STUDENTS.items():
+        for name, model in students.items():
             bar = progress.add_task(f"   {name}", total=len(tasks))
-            advance, model = _advancing(progress, bar), load_model(student, settings)
+            advance = _advancing(progress, bar)
             results.append(await run_arm(name, model, tasks, SUITE, out, server=server, on_done=advance))
     return results
 

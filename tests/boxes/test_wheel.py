@@ -31,6 +31,8 @@ def test_the_wheel_holds_the_packages_the_library_and_what_they_read(wheel: Path
     for needed in (
         "boxwright/library/game_of_24/1.0.0/tools.py",
         "boxwright/library/game_of_24/1.0.0.record.json",
+        "boxwright/pocket/adapter-game24.gguf",
+        "boxwright/pocket/pocket-Q8_0.gguf",
         "boxwright/sandbox/trusted.json",
         "boxwright/sandbox/inside/worker.py",
         "boxwright/py.typed",

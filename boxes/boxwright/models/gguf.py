@@ -47,18 +47,15 @@ class Gguf(RequestModel):
         *,
         adapter: Path | None = None,
         thinking: bool = False,
-        uri: str | None = None,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise ExtraMissing("a model file (GGUF)", "gguf")
         given = [path, *([adapter] if adapter else [])]
         for file in given:
             _check(file.expanduser())
-        self.uri = uri or f"gguf/{'+'.join(map(str, given))}"
-        self._files, self._thinking = (
-            _Files(tuple(file.expanduser().resolve() for file in given), context_tokens),
-            thinking,
-        )
+        self.uri = f"gguf/{'+'.join(map(str, given))}"
+        self._files = _Files(tuple(file.expanduser().resolve() for file in given), context_tokens)
+        self._thinking = thinking
         self._asked: tuple[_Child, OpenAiApi] | None = None
 
     async def look_up(self) -> ModelFacts:
@@ -100,7 +97,7 @@ class _Child:
     """A process that has a model loaded, or is about to."""
 
     def __init__(self, files: _Files) -> None:
-        self._path = files.paths[0]
+        self._files = files
         self.key = secrets.token_urlsafe()
         self.address: Future[str] = Future()
         """Where it listens, once the model is loaded."""
@@ -142,15 +139,21 @@ class _Child:
         with suppress(ValueError):  # closed meanwhile
             self._errors.seek(0)
             lines = [one.strip() for one in self._errors.read().decode(errors="replace").splitlines() if one.strip()]
-            # The first line that names an error is its cause; what follows is who passed it on.
-            said = next((one for one in lines if "error" in one.lower()), lines[-1] if lines else said)
-        self.address.set_exception(
-            ModelUnreachable(
-                f"llama.cpp cannot load {str(self._path)!r} ({said[:300]}); the file may be cut short, need more "
-                "memory than there is, or be of a kind that this xllamacpp does not know: fetch it again, choose a "
-                "smaller one, set BOXWRIGHT_CONTEXT_TOKENS lower, or upgrade xllamacpp"
-            )
-        )
+            # The first error is the cause; what follows is who passed it on.
+            errors = [one for one in lines if " E " in one or "error" in one.lower()]
+            said = next(iter(errors), lines[-1] if lines else said)
+        self.address.set_exception(ModelUnreachable(_not_loaded(self._files, said[:300])))
+
+
+def _not_loaded(files: _Files, said: str) -> str:
+    model, *adapters = map(str, files.paths)
+    with_adapter = f" with the adapter {adapters[0]!r}" if adapters else ""
+    or_adapter = "the adapter may be of another model; " if adapters else ""
+    return (
+        f"llama.cpp cannot load {model!r}{with_adapter} ({said}); {or_adapter}the file may be cut short, need more "
+        "memory than there is, or be of a kind that this xllamacpp does not know: fetch it again, choose a smaller "
+        "one, set BOXWRIGHT_CONTEXT_TOKENS lower, or upgrade xllamacpp"
+    )
 
 
 _children: dict[_Files, _Child] = {}

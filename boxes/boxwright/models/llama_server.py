@@ -18,7 +18,7 @@ def main() -> None:
     context_tokens, path, *adapters = sys.argv[1:]
     params = xllamacpp.CommonParams()
     params.model.path = path
-    params.lora_adapters = [_adapter(file) for file in adapters]
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(file, 1.0) for file in adapters]
     params.n_ctx = int(context_tokens)
     params.api_keys = [sys.stdin.readline().strip()]
     params.cors_origins = ""  # no web page has business here
@@ -27,12 +27,6 @@ def main() -> None:
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)  # noqa: T201
     sys.stdin.read()
-
-
-def _adapter(file: str) -> xllamacpp.CommonAdapterLoraInfo:
-    adapter = xllamacpp.CommonAdapterLoraInfo()
-    adapter.path, adapter.scale = file, 1.0
-    return adapter
 
 
 if __name__ == "__main__":

@@ -58,9 +58,15 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
     if scheme == "gguf":
         from boxwright.models.gguf import Gguf
 
-        file, plus, adapter = rest.rpartition("+")
-        files = (Path(file), Path(adapter)) if plus and not Path(rest).exists() else (Path(rest), None)
-        return Gguf(files[0], settings.context_tokens, adapter=files[1], thinking=settings.thinking)
+        file, plus, adapter = rest.partition(".gguf+")
+        if plus and not adapter:
+            raise BadInput(f"{uri!r} names no adapter behind its '+'; write it as gguf/FILE.gguf+ADAPTER.gguf")
+        return Gguf(
+            Path(f"{file}.gguf" if plus else rest),
+            settings.context_tokens,
+            adapter=Path(adapter) if plus else None,
+            thinking=settings.thinking,
+        )
     if scheme == "pocket":
         from boxwright.models.pocket import load_pocket
 

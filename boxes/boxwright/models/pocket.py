@@ -6,6 +6,8 @@ its model card (`student/boxwright_training/pocket/CARD.md`).
 
 from __future__ import annotations
 
+import hashlib
+from importlib.util import find_spec
 from pathlib import Path
 
 from boxwright.errors import BadInput, NotFound
@@ -14,7 +16,9 @@ from boxwright.settings import Settings
 
 CONTEXT_TOKENS = 4096
 """What it was trained with."""
-_BASE = "pocket-Q8_0.gguf"
+BASE = "pocket-Q8_0.gguf"
+"""The file without any adapter."""
+_TAIL = 1 << 16
 
 
 def pocket_folder() -> Path:
@@ -37,14 +41,19 @@ def load_pocket(suite: str, settings: Settings) -> Gguf:
         BadInput: The file is missing or damaged.
         ExtraMissing: llama.cpp is not installed.
     """
-    folder = pocket_folder()
     if suite and suite not in tuned():
         raise NotFound("fine-tuned pocket", suite, tuned(), "without a suite it is `pocket`")
-    if not (folder / _BASE).is_file():
-        raise BadInput(f"the pocket student's file {str(folder / _BASE)!r} is missing: install the product again")
-    return Gguf(
-        folder / _BASE,
-        min(settings.context_tokens, CONTEXT_TOKENS),
-        adapter=folder / f"adapter-{suite}.gguf" if suite else None,
-        uri=f"pocket/{suite}" if suite else "pocket",
-    )
+    base, adapter = pocket_folder() / BASE, pocket_folder() / f"adapter-{suite}.gguf" if suite else None
+    if find_spec("xllamacpp") and not base.is_file():  # without llama.cpp the file would be of no use
+        raise BadInput(f"the pocket student's file {str(base)!r} is missing: install the product again")
+    context = min(settings.context_tokens, CONTEXT_TOKENS)
+    model = Gguf(base, context, adapter=adapter)
+    model.uri = f"pocket{f'/{suite}' if suite else ''}@{_digest(adapter or base)}"
+    return model
+
+
+def _digest(file: Path) -> str:
+    """Tell versions of the file apart, so that the runs of one are not taken for another's; its end is weights."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - _TAIL))
+        return hashlib.sha256(stream.read()).hexdigest()[:8]

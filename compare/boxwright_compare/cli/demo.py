@@ -25,7 +25,7 @@ def demo(out: Path) -> None:
     console = screen()
     result = run_async(run_demo(out, Settings(), console))
     console.print(as_table(result.paired, "without and with the box", result.others))
-    console.print("both: fine-tuned, with the box; rules: a baseline that is no language model", markup=False)
+    console.print("tuned: fine-tuned, with the box; rules: a baseline that is no language model", markup=False)
     console.print(verdict(result.paired), markup=False)
     console.print(f"{result.seconds:.0f} seconds. Written: {', '.join(map(str, result.files))}\n", markup=False)
     for line in next_steps():

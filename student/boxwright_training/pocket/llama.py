@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxwright_training.exporting.llama import parameters_of
 from boxwright_training.pocket.chat import render, text_of
 from boxwright_training.pocket.turns import MOST, Ask, Said, Turn, read
 
@@ -23,15 +24,11 @@ _SEEN = 20
 """First tokens whose probability is asked for; what is not among them is counted as beyond any bias."""
 
 
-def serve(file: Path, threads: int) -> xllamacpp.Server:
-    """Load a GGUF file in llama.cpp, for one request at a time."""
+def serve(file: Path, threads: int, adapter: Path | None = None) -> xllamacpp.Server:
+    """Load a GGUF file, and an adapter's on it, in llama.cpp, for one request at a time."""
     import xllamacpp
 
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(file)
-    parameters.n_ctx, parameters.n_parallel, parameters.verbosity = CONTEXT, 1, -1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-    return xllamacpp.Server(parameters)
+    return xllamacpp.Server(parameters_of(file, CONTEXT, threads, adapter))
 
 
 def gguf_student(server: xllamacpp.Server, bias: float = 0.0) -> Ask:

@@ -52,6 +52,10 @@ _OWN = rows_in(
 )
 
 
+_MANY = 20
+"""Wordings of a concept with which one made of the tool's own words is seldom wanted beside them."""
+
+
 @dataclass(frozen=True)
 class Wrappers:
     """The wordings around a question that one split may use; the plain ones are everyone's."""
@@ -127,8 +131,6 @@ def core(draw: Draw, tool: Tool, said: Said, mode: Mode | None = None, plain: bo
     return ">", f"{rng.choice(concept.commands)} {thing}{tail}"
 
 
-_MANY = 20
-"""Wordings of a concept with which one made of the tool's own words is seldom wanted beside them."""
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"{(\w+)}")
 

@@ -30,7 +30,7 @@ _COUNTS = (
 _MADE: dict[Split, float] = {"train": 0.3, "test": 0.45}
 """Share of concepts that are made of the lexicon. These are soon learned; it is the curated ones that are wanting."""
 _MOUNTED = 0.1
-"""Share of training episodes over boxes that ship, as a server shows them: one, or all."""
+"""How likely a training episode is over boxes that ship, as a server shows them: one, or all."""
 _BOXES = 0.12
 """Share of training concepts, of the curated, that our own boxes have."""
 
