@@ -1,6 +1,6 @@
 """The pocket student on Game of 24, in wordings that its generator does not have: the share of exact calls and answers.
 
-    PYTHONPATH=student:boxes python benchmarks/pocket_game24.py --model FILE.gguf [--adapter FILE.gguf] [--each 60] [--bias B]
+    PYTHONPATH=student:boxes python benchmarks/pocket_game24.py --model FILE.gguf [--adapter FILE.gguf] [--each 60]
 
 It is asked as it is shipped: llama.cpp with calls held to the schemas, the agent's own system message, the tools' names
 and schemas as the server shows them. A call is exact with the tool `solve`, the numbers in the order asked, and the

@@ -28,6 +28,7 @@ class ArmSummary:
     right: int
     interval: Interval
     called_tools: int
+    """Tasks in which a call was written, whether or not it could be made."""
     tokens: int
     model_seconds: float
     dollars: float

@@ -1,27 +1,27 @@
-"""What a student did with its tools, read from its trajectories."""
+"""What a student did with its tools, read from its trajectories.
+
+Whether a call failed, or was made at all, is read off the text that the model got, since a trajectory keeps no more: a
+result of a tool's own that begins with `Error: ` counts as failed too. Attempts whose acts are code are not for here.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from boxwright.models import Message
 from boxwright.traces import Trajectory
-
-_REFUSED = re.compile(r"(Error: )?The call(s stand within your thinking| (of .+ )?was not made\.)")
-"""How the loop's answer to a call begins that it could not read, or whose tool or arguments no schema knows."""
-_FAILED = "Error: "
+from boxwright_student.acts import FAILED, tells_not_made
 
 
 @dataclass(frozen=True)
 class Use:
     """One arm's use of its tools."""
 
-    called: int
-    """Tasks in which a call was made."""
+    reached: int
+    """Tasks in which a call reached a tool."""
     calls: int
-    """Calls that were made."""
+    """Calls that reached one."""
     failed: int
     """Those of them that the tool, or its server, answered with an error."""
     refused: int
@@ -35,19 +35,22 @@ def use_of(trajectories: Sequence[Trajectory]) -> Use:
     """Return what was done with the tools in one arm's attempts, of which there is at least one."""
     made = [calls_made(one) for one in trajectories]
     return Use(
-        called=sum(bool(calls) for calls in made),
+        reached=sum(bool(calls) for calls in made),
         calls=sum(map(len, made)),
-        failed=sum(call.content.startswith(_FAILED) for calls in made for call in calls),
-        refused=sum(_refused(message) for one in trajectories for message in one.messages),
+        failed=sum(call.content.startswith(FAILED) for calls in made for call in calls),
+        refused=sum(tells_not_made(message) for one in trajectories for message in one.messages),
         tokens_a_task=sum(one.usage.tokens for one in trajectories) / len(trajectories),
         seconds_a_task=sum(one.usage.seconds for one in trajectories) / len(trajectories),
     )
 
 
 def calls_made(trajectory: Trajectory) -> list[Message]:
-    """Return the results of the calls that reached a tool; each says by its name which."""
-    return [message for message in trajectory.messages if message.role == "tool" and not _refused(message)]
+    """Return the results of the calls that reached a mounted tool; each says by its name which.
 
-
-def _refused(message: Message) -> bool:
-    return message.role in ("tool", "user") and _REFUSED.match(message.content) is not None
+    The loop's own tools, its search for tools and the plan, are none.
+    """
+    return [
+        message
+        for message in trajectory.messages
+        if message.role == "tool" and message.name in trajectory.tools and not tells_not_made(message)
+    ]

@@ -175,13 +175,23 @@ class ToolCallActs:
         return _done(turn, election.outcomes)
 
 
+FAILED = "Error: "
+"""How an observation of a call that failed begins."""
 _NOT_MADE = ToolOutcome("not called, since another call beside it could not be read", failed=True)
 
 
 def observation(call: ToolCall, outcome: ToolOutcome) -> Message:
     """Return what came of a call as the conversation keeps it."""
-    text = f"Error: {outcome.text}" if outcome.failed else outcome.text
+    text = f"{FAILED}{outcome.text}" if outcome.failed else outcome.text
     return Message(role="tool", content=text, tool_call_id=call.id, name=call.name)
+
+
+def tells_not_made(message: Message) -> bool:
+    """Say whether a message tells the model of a call that was not made; read off the text, for no more is kept."""
+    from boxwright_student.calls import tells_of_fault
+
+    text = message.content.removeprefix(FAILED)
+    return message.role in ("tool", "user") and (tells_of_fault(text) or text.startswith(_NOT_MADE.text))
 
 
 def _done(turn: Turn, outcomes: Sequence[ToolOutcome]) -> Done:

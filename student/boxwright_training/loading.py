@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from boxwright.errors import BadInput
+from boxwright_training.exporting.source import shown
 from boxwright_training.memory import is_out_of_memory
 from boxwright_training.recipes import Adapter
 
@@ -68,7 +69,8 @@ def load_tokenizer(name: str, template: Path | None = None) -> Any:
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
             raise BadInput(
-                f"the tokenizer {name!r} has neither a token to pad with nor one to end with (pad_token, eos_token)"
+                f"the tokenizer {shown(name)!r} has neither a token to pad with nor one to end with (pad_token, "
+                "eos_token)"
             )
         # What is padded is masked, so any token serves; a new one would need a new row of the embedding.
         tokenizer.pad_token = tokenizer.eos_token
@@ -87,8 +89,8 @@ def load_model(name: str, tokenizer: Any, dtype: torch.dtype) -> Any:
     known = model.get_input_embeddings().weight.shape[0]
     if known < len(tokenizer):
         raise BadInput(
-            f"the model {name!r} knows {known} tokens and its tokenizer {len(tokenizer)}; take the two that belong "
-            "together"
+            f"the model {shown(name)!r} knows {known} tokens and its tokenizer {len(tokenizer)}; take the two that "
+            "belong together"
         )
     return model
 
@@ -176,6 +178,6 @@ def _loaded(kind: Any, name: str, what: str, **options: Any) -> Any:
             raise
         said = " ".join(str(error).split())[:300]
         raise BadInput(
-            f"no {what} {name!r}: {said}; name a folder with config.json and tokenizer.json, or a model of the "
+            f"no {what} {shown(name)!r}: {said}; name a folder with config.json and tokenizer.json, or a model of the "
             "Hugging Face Hub"
         ) from error

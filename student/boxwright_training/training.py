@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +24,8 @@ from boxwright_training.batches import Collator, Drawn
 from boxwright_training.card import write_card
 from boxwright_training.data import Data, load
 from boxwright_training.evaluation import Fit, evaluate
-from boxwright_training.exporting.from_gguf import is_gguf, unpack
+from boxwright_training.exporting.from_gguf import unpack
+from boxwright_training.exporting.source import SOURCE, Source, digest_of, is_gguf, located, source_of
 from boxwright_training.loading import adapted, load_model, load_teacher, load_tokenizer, refuse_adapter
 from boxwright_training.loss import LearnedWeights, SpanLoss
 from boxwright_training.memory import out_of_memory
@@ -45,7 +48,8 @@ class Run:
 
     data: tuple[Path, ...]
     model: str
-    """The student: a folder, a name on the Hugging Face Hub, or a GGUF file, which is unpacked into `out`."""
+    """The student: a folder, a name on the Hugging Face Hub, or a GGUF file (`pocket` is one), which is unpacked into
+    `out`."""
     out: Path
     recipe: Recipe
     teacher: str | None = None
@@ -110,7 +114,19 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     refuse_adapter(run.model)
     _refuse_folder(run.out, resume)
     arguments = _arguments(run)
-    begun = replace(run, model=_student(run, arguments, resume))
+    with _unpacked(run, arguments, resume) as (begun, source):
+        return _train(run, begun, source, arguments, resume, tell)
+
+
+def _train(
+    run: Run,
+    begun: Run,
+    source: Source | None,
+    arguments: transformers.TrainingArguments,
+    resume: bool,
+    tell: Tell,
+) -> Trained:
+    """Train a run as it was given; `begun` is the same with a folder for its student, unpacked of `source`."""
     transformers.set_seed(run.seed)
     tokenizer = load_tokenizer(begun.model, run.template)
     segmenter = Segmenter(tokenizer, thoughts=run.thoughts, mistakes=run.recipe.mistakes, options=run.template_options)
@@ -118,7 +134,7 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     say = tell if arguments.process_index == 0 else _silent
     for line in data.told:
         say(line)
-    resolved = _resolved(run, data, arguments)
+    resolved = _resolved(run, source, data, arguments)
     last = _folder(run, resolved, resume)
     say(json.dumps(resolved, indent=1, default=str))
     with out_of_memory(run):
@@ -137,6 +153,8 @@ def train(run: Run, *, resume: bool = False, tell: Tell = print) -> Trained:
     if arguments.process_index == 0:
         # A pickle of the settings, with the folders they name; training.json has them as text.
         (run.out / "model" / "training_args.bin").unlink(missing_ok=True)
+        if source and run.recipe.adapter:  # all weights, once trained, are no longer the file's
+            source.write(run.out / "model")
         write_card(run.out / "model", resolved, data.counts, trainer.state.log_history, before, after)
     return Trained(run.out / "model", trainer.state.global_step, False, before, after)
 
@@ -280,6 +298,11 @@ def _arguments(run: Run) -> transformers.TrainingArguments:
 def _check(run: Run, processes: int) -> None:
     """Refuse what the settings of a run cannot mean together."""
     loss = run.recipe.loss
+    if run.teacher and is_gguf(run.teacher):
+        raise BadInput(
+            f"--teacher {run.teacher} is a GGUF file, which only a student is read from: name full weights, a folder "
+            "of safetensors or a model of the Hugging Face Hub"
+        )
     if run.teacher and not loss.teacher:
         raise BadInput(
             f"the recipe {run.recipe.name!r} learns from no teacher's probabilities; leave --teacher out, or take "
@@ -306,13 +329,14 @@ def _check(run: Run, processes: int) -> None:
         )
 
 
-def _resolved(run: Run, data: Data, arguments: transformers.TrainingArguments) -> dict[str, Any]:
+def _resolved(run: Run, source: Source | None, data: Data, arguments: transformers.TrainingArguments) -> dict[str, Any]:
     """Everything that decides what comes out; two runs of the same are the same run."""
     about = {key: value for key, value in asdict(run).items() if key not in ("out", "recipe")}
     recipe = run.recipe.model_dump(mode="json")
     return {
         "recipe": recipe,
         **json.loads(json.dumps(about, default=str)),
+        "model_sha256": source.sha256 if source else None,
         "data_digest": data.digest,
         "rows": len(data.rows),
         "rows_digest": rows_digest(data.rows),
@@ -346,15 +370,46 @@ def _refuse_folder(out: Path, resume: bool) -> None:
         raise BadInput(f"--resume: there is no run in {str(out)!r}; leave --resume out to begin one")
 
 
-def _student(run: Run, arguments: transformers.TrainingArguments, resume: bool) -> str:
-    """Return what the student is loaded from: of a GGUF file, the weights that the run has begun with."""
+@contextmanager
+def _unpacked(run: Run, arguments: transformers.TrainingArguments, resume: bool) -> Iterator[tuple[Run, Source | None]]:
+    """Give a run whose student is a folder: of a GGUF file, the weights it has begun with, and which file they are of.
+
+    What was unpacked for a run that was refused goes again.
+
+    Raises:
+        BadInput: The file is refused, or is not the one that a run began with, or something else lies in its place.
+    """
     if not is_gguf(run.model):
-        return run.model
-    folder = run.out / "start"
-    with arguments.main_process_first(local=False, desc="unpacking the student"):
-        if arguments.process_index == 0 and not (resume and folder.is_dir()):
-            unpack(Path(run.model), folder)
-    return str(folder)
+        yield run, None
+        return
+    folder, there, made = run.out / "start", run.out.exists(), False
+    try:
+        with arguments.main_process_first(local=False, desc="unpacking the student"):
+            if arguments.process_index == 0 and not (resume and folder.is_dir()):
+                _refuse_start(run, folder, resume)
+                made = True
+                unpack(Path(located(run.model)), folder)
+        yield replace(run, model=str(folder)), source_of(folder)
+    finally:
+        if made and not (run.out / "run.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            if not there:
+                with suppress(OSError):  # where something else was kept, a teacher's answers for one
+                    run.out.rmdir()
+
+
+def _refuse_start(run: Run, folder: Path, resume: bool) -> None:
+    if folder.exists() and not (folder / SOURCE).is_file():
+        raise BadInput(
+            f"{str(folder)!r} is where the student would be unpacked, and something else is there: name another --out"
+        )
+    if resume:
+        now, then = digest_of(Path(located(run.model))), _read(run.out / "run.json").get("model_sha256")
+        if now != then:
+            raise BadInput(
+                f"--resume: {str(folder)!r} is gone, and {run.model!r} is not known to be the file that the run began "
+                f"with (sha256 {then or 'not written down'} then, {now} now): put either back, or begin anew"
+            )
 
 
 def _folder(run: Run, resolved: dict[str, Any], resume: bool) -> Path | None:

@@ -173,7 +173,7 @@ async def test_a_process_that_died_is_started_again(tiny: Path, model: ChatModel
     from boxwright.models import gguf
 
     (before,) = await model.complete(ASK, max_tokens=5)
-    child = gguf._children[gguf._Files((tiny.resolve(),), 1024)]
+    child = gguf._children[gguf._Files((tiny.resolve(),), 1024, 0)]
     child.process.kill()
     child.process.wait()
     (after,) = await model.complete(ASK, max_tokens=5)

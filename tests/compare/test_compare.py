@@ -81,8 +81,7 @@ def check_demo(out: Path, *, sandbox: str) -> None:
 
 
 def test_the_demo_runs_from_tasks_to_a_comparison_and_says_what_stands_in(sandbox: Bubblewrap, tmp_path: Path) -> None:
-    for _ in range(2):
-        check_demo(tmp_path / "out", sandbox="bubblewrap")
+    check_demo(tmp_path / "out", sandbox="bubblewrap")
 
 
 @pytest.mark.extended
@@ -90,7 +89,8 @@ def test_the_demo_runs_without_a_real_sandbox_since_all_it_runs_is_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BOXWRIGHT_SANDBOX", "process")
-    check_demo(tmp_path / "out", sandbox="process")
+    for _ in range(2):
+        check_demo(tmp_path / "out", sandbox="process")
 
 
 def test_compare_runs_a_suite_with_both_arms_and_a_second_run_finds_it_done(

@@ -9,7 +9,7 @@ import pytest
 
 from boxwright.models import ToolCall, ToolDefinition
 from boxwright.models.wire import read_call
-from boxwright_student.calls import Reading, read_calls
+from boxwright_student.calls import Reading, read_calls, tells_of_fault
 
 
 def tool(name: str, required: list[str], properties: dict[str, Any], **more: Any) -> ToolDefinition:
@@ -150,6 +150,7 @@ def test_a_call_in_the_thinking_counts_only_where_nothing_is_said_and_only_alone
     assert (answered.calls, answered.text) == ((), "It rains.")
     undecided = read(f"<think>{draft} or {real}")
     assert (undecided.calls, len(undecided.faults)) == ((), 1)
+    assert tells_of_fault(undecided.faults[0].message)
 
 
 def test_think_tags_within_a_calls_strings_belong_to_the_call() -> None:
@@ -253,6 +254,7 @@ def test_what_has_two_readings_or_none_is_answered_by_a_message(arguments: str, 
     assert fault.name == "weather"
     assert told in fault.message, fault.message
     assert '{"name": "weather", "arguments": {"city": ' in fault.message
+    assert tells_of_fault(fault.message)
 
 
 def test_the_message_keeps_what_was_right_and_shows_what_to_fill_in() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import random
 import re
 import shutil
 from pathlib import Path
@@ -24,12 +26,14 @@ from click.testing import CliRunner  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from boxwright_training.cli.train import train as command  # noqa: E402
-from boxwright_training.exporting.adapter_file import write_adapter  # noqa: E402
+from boxwright_training.exporting.adapter_file import base_of, write_adapter  # noqa: E402
 from boxwright_training.exporting.agreement import agree  # noqa: E402
 from boxwright_training.exporting.cutting import TEXTS  # noqa: E402
 from boxwright_training.exporting.from_gguf import unpack  # noqa: E402
 from boxwright_training.exporting.gguf_file import write_gguf  # noqa: E402
-from boxwright_training.loading import PROBES  # noqa: E402
+from boxwright_training.exporting.merging import merge  # noqa: E402
+from boxwright_training.exporting.source import Source, digest_of, is_gguf, located, source_of  # noqa: E402
+from boxwright_training.loading import PROBES, load_tokenizer  # noqa: E402
 from boxwright_training.pocket.chat import render, text_of  # noqa: E402
 from boxwright_training.pocket.model import Pocket, Shape  # noqa: E402
 from boxwright_training.pocket.weights import export, load, named  # noqa: E402
@@ -178,7 +182,7 @@ def test_a_file_that_is_damaged_missing_or_an_adapter_is_refused(tmp_path: Path)
     whole = file.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:1000], whole[:10], b"", b"no such thing"):
         file.write_bytes(content)
-        with pytest.raises(BadInput, match="as a GGUF file: .*fetch it again"):
+        with pytest.raises(BadInput, match="file.gguf' is damaged, or no GGUF file .*: fetch it again, or name"):
             unpack(file, tmp_path / "out")
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path / "adapter")
@@ -186,6 +190,108 @@ def test_a_file_that_is_damaged_missing_or_an_adapter_is_refused(tmp_path: Path)
     with pytest.raises(BadInput, match="has the type 'adapter'; of GGUF files, one with 'model'"):
         unpack(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_file_is_unpacked_or_refused_in_one_line(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+    write_gguf(write_checkpoint(tmp_path / "tiny", "llama", "smollm", **sizes), tmp_path / "tiny.gguf", "F32")
+    whole, told = (tmp_path / "tiny.gguf").read_bytes(), gguf.GGUFReader(tmp_path / "tiny.gguf").data_offset
+    damaged, chance, said = tmp_path / "damaged.gguf", random.Random(0), ""
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 9))):  # among the keys and names: a weight may be any number
+            content[chance.randrange(told)] = chance.randrange(256)
+        damaged.write_bytes(content)
+        try:
+            unpack(damaged, tmp_path / "out")
+        except BadInput as error:
+            said += f"{error}\n"
+    for one in ("codec can't decode", "initializing BPE", "it ends before byte"):
+        assert re.search(f"is damaged, or no GGUF file .*{one}", said)
+    assert said.count("\n") == said.count("name full weights, a folder of safetensors or a model of the") > 150
+    # Lengths that say far more than there is, and numbers that would make a network of another size.
+    keys = {b"tokenizer.ggml.token_type": (8, 0xFF), b"llama.block_count": (7, 0x7F), b"llama.vocab_size": (4, 7)}
+    for key, (place, value) in keys.items():
+        content = bytearray(whole)
+        content[content.index(key) + len(key) + place + (4 if b"token" in key else 0)] = value
+        damaged.write_bytes(content)
+        with pytest.raises(BadInput, match="is damaged|lacks or adds"):
+            unpack(damaged, tmp_path / "out")
+
+
+# -- which file an adapter belongs to ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("adapter", sorted(SHIPPED.parent.glob("adapter-*.gguf")), ids=lambda path: path.stem)
+def test_an_adapter_that_ships_was_trained_on_the_file_that_ships(adapter: Path) -> None:
+    assert base_of(adapter) == digest_of(SHIPPED)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapter_is_kept_from_another_version_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for seed, name in enumerate(("first", "second")):
+        folder = write_checkpoint(tmp_path / name, "llama", "smollm", seed=seed)
+        write_gguf(folder, tmp_path / f"{name}.gguf", "F32")
+    first, second = (
+        hashlib.sha256((tmp_path / f"{name}.gguf").read_bytes()).hexdigest() for name in ("first", "second")
+    )
+    unpack(tmp_path / "first.gguf", tmp_path / "start")
+    assert source_of(tmp_path / "start") == Source("first.gguf", first)
+
+    for base, adapter in (("start", "adapter"), ("first", "of-folder")):
+        model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / base)
+        settings = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+        peft.get_peft_model(model, settings).save_pretrained(tmp_path / adapter)
+        write_adapter(
+            tmp_path / adapter, tmp_path / f"{adapter}.gguf", json.loads((folder / "config.json").read_text())
+        )
+    assert base_of(tmp_path / "adapter.gguf") == first
+    assert base_of(tmp_path / "of-folder.gguf") is None
+    with pytest.raises(BadInput, match=r"cannot read .*none\.gguf"):
+        base_of(tmp_path / "none.gguf")
+
+    for base in ("first.gguf", "first"):  # of a folder that was unpacked of nothing, nothing is known
+        merge(tmp_path / "adapter", tmp_path / "merged", base=str(tmp_path / base))
+    assert not (tmp_path / "merged" / "source.json").exists()
+    said = f"trained on 'first.gguf' with the sha256 {first}, and the base 'second.gguf' has {second}: give as base the"
+    with pytest.raises(BadInput, match=said):
+        merge(tmp_path / "adapter", tmp_path / "again", base=str(tmp_path / "second.gguf"))
+    merge(tmp_path / "of-folder", tmp_path / "merged", base=str(tmp_path / "second.gguf"))
+
+    shutil.move(tmp_path / "start", tmp_path / "moved")  # then the adapter itself must say
+    assert base_of(tmp_path / "adapter.gguf") == first
+    Source("first.gguf", first).write(tmp_path / "adapter")
+    with pytest.raises(BadInput, match=said):
+        merge(tmp_path / "adapter", tmp_path / "again", base=str(tmp_path / "second.gguf"))
+    (tmp_path / "moved" / "source.json").write_text("{}")
+    merge(tmp_path / "adapter", tmp_path / "merged", base=str(tmp_path / "moved"))
+    (tmp_path / "moved" / "source.json").write_text('{"file": 1}')
+    with pytest.raises(BadInput, match=r"source\.json' does not name a file and its sha256"):
+        merge(tmp_path / "adapter", tmp_path / "merged", base=str(tmp_path / "moved"))
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_error_names_the_file_and_not_the_folder_it_was_unpacked_to(tmp_path: Path) -> None:
+    write_gguf(write_checkpoint(tmp_path / "one", "llama", "smollm", num_hidden_layers=1), tmp_path / "one.gguf", "F32")
+    model = transformers.AutoModelForCausalLM.from_pretrained(write_checkpoint(tmp_path / "two", "llama", "smollm"))
+    peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"])).save_pretrained(tmp_path / "adapter")
+    with pytest.raises(BadInput, match=r"does not fit 'one\.gguf' \("):
+        merge(tmp_path / "adapter", tmp_path / "merged", base=str(tmp_path / "one.gguf"))
+    unpack(tmp_path / "one.gguf", tmp_path / "start")
+    (tmp_path / "start" / "tokenizer.json").write_text("{}")
+    with pytest.raises(BadInput, match=r"no tokenizer 'one\.gguf'"):
+        load_tokenizer(str(tmp_path / "start"))
+
+
+def test_pocket_is_the_name_of_the_file_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Path(located("pocket")).resolve() == SHIPPED.resolve()
+    assert [is_gguf(name) for name in ("pocket", "a.gguf", "pocket/x", "Qwen/Qwen3-0.6B")] == [True, True, False, False]
+    (tmp_path / "pocket").mkdir()
+    assert is_gguf("pocket")
+    (tmp_path / "pocket" / "config.json").write_text("{}")  # a model of one's own, as ever
+    assert located("pocket") == "pocket"
 
 
 # -- a run ------------------------------------------------------------------------------------------------------------
@@ -224,7 +330,10 @@ def test_a_student_is_trained_from_its_file_tried_and_exported(file: Path, tmp_p
     shutil.move(run / "start", tmp_path / "moved")
     typed("export", run / "model", "--out", again, "--base", file)
     assert (again / "model.gguf").read_bytes() == (exported / "model.gguf").read_bytes()
-    assert "merged into tiny.gguf)" in (again / "Modelfile").read_text()
+    for one in (exported, again):
+        assert "merged into tiny.gguf)" in (one / "Modelfile").read_text()
+        assert base_of(one / "adapter.gguf") == digest_of(file)
+    assert source_of(exported / "adapter") == source_of(run / "model") == source_of(tmp_path / "moved")
 
 
 @pytest.mark.extended
@@ -243,6 +352,44 @@ def test_a_resumed_run_goes_on_with_the_weights_it_began_with(file: Path, tmp_pa
     assert all(torch.equal(left[name], right[name]) for name in left)
     with pytest.raises(BadInput, match="holds a run; add --resume"):
         typed(*given, tmp_path / "whole")
-    with pytest.raises(BadInput, match="as a GGUF file"):
+    with pytest.raises(BadInput, match="no GGUF file"):
         typed(*given, tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+    start = tmp_path / "stopped" / "start"
+    shutil.rmtree(start)
+    with pytest.raises(
+        BadInput, match=r"start' is gone, and .*own\.gguf' is not known to be the file that the run began"
+    ):
+        typed(*given, tmp_path / "stopped", "--resume")
+    assert not start.exists()
+    shutil.copy(file, own)
+    typed(*given, tmp_path / "stopped", "--resume")
+    Source("own.gguf", "0" * 64).write(start)
+    with pytest.raises(BadInput, match=r"is another one: model_sha256 was '\w+' and is '0000"):
+        typed(*given, tmp_path / "stopped", "--resume")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_run_that_is_refused_leaves_nothing_unpacked_and_takes_no_folder_of_others(
+    file: Path, tmp_path: Path
+) -> None:
+    data, out = tmp_path / "data.jsonl", tmp_path / "run"
+    data.write_text("no trajectory\n")
+    given = ("--data", data, "--recipe", "kang", "--out", out, "--model")
+    with pytest.raises(BadInput, match="no trajector"):
+        typed(*given, file)
+    assert not out.exists()
+    for teacher in (file, "pocket"):
+        with pytest.raises(BadInput, match=rf"--teacher {teacher} is a GGUF file, .*: name full weights"):
+            typed(*given, file, "--recipe", "sad", "--teacher", teacher)
+    (out / "start").mkdir(parents=True)
+    (out / "start" / "mine.txt").write_text("kept")
+    with pytest.raises(BadInput, match=r"start' is where the student would be unpacked, and something else is there"):
+        typed(*given, file)
+    assert (out / "start" / "mine.txt").read_text() == "kept"
+    shutil.rmtree(out / "start")
+    unpack(file, out / "start")  # as a run that was killed at its beginning leaves it
+    with pytest.raises(BadInput, match="no trajector"):
+        typed(*given, file)
+    assert list(out.iterdir()) == []

@@ -46,6 +46,7 @@ class Gguf(RequestModel):
         context_tokens: int,
         *,
         adapter: Path | None = None,
+        threads: int = 0,
         thinking: bool = False,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -54,7 +55,7 @@ class Gguf(RequestModel):
         for file in given:
             _check(file.expanduser())
         self.uri = f"gguf/{'+'.join(map(str, given))}"
-        self._files = _Files(tuple(file.expanduser().resolve() for file in given), context_tokens)
+        self._files = _Files(tuple(file.expanduser().resolve() for file in given), context_tokens, threads)
         self._thinking = thinking
         self._asked: tuple[_Child, OpenAiApi] | None = None
 
@@ -91,6 +92,8 @@ class _Files(NamedTuple):
     paths: tuple[Path, ...]
     """The model's file, and its adapter's where it has one."""
     context_tokens: int
+    threads: int
+    """How many compute; 0 for as many as llama.cpp sees fit."""
 
 
 class _Child:
@@ -103,7 +106,14 @@ class _Child:
         """Where it listens, once the model is loaded."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads would fill up
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROGRAM), str(files.context_tokens), *map(str, files.paths)],
+            [
+                sys.executable,
+                "-P",
+                str(_PROGRAM),
+                str(files.context_tokens),
+                str(files.threads),
+                *map(str, files.paths),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -68,9 +68,9 @@ def load_model(uri: str, settings: Settings) -> ChatModel:
             thinking=settings.thinking,
         )
     if scheme == "pocket":
-        from boxwright.models.pocket import load_pocket
+        from boxwright.models.pocket import Pocket
 
-        return load_pocket(rest, settings)
+        return Pocket(rest, settings)
     if scheme == "recorded":
         from boxwright.models.recorded import Recorded
 

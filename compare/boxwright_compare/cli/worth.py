@@ -38,7 +38,7 @@ def worth(
 ) -> None:
     """Have the student answer SUITE without each tool in turn, and say which tools it does as well without.
 
-    SUITE is run once for each tool that is mounted, and up to three times more: name the boxes with --box.
+    SUITE is run once for each tool that is mounted, and up to four times more: name the boxes with --box.
     """
     settings = Settings()
     student = load_model(model or settings.student, settings)

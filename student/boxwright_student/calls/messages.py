@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from boxwright.models import ToolDefinition
 from boxwright_student.calls.schemas import Schema
+
+_HEAD = "The call{} was not made"
+WITHIN_THINKING = "The calls stand within your thinking, so none was made"
+_HEADS = re.compile(rf"(?:{_HEAD.format('(?: of .+)?')}|{WITHIN_THINKING})\.")
 
 
 def skeleton(tool: ToolDefinition, arguments: dict[str, Any]) -> str:
@@ -30,10 +35,15 @@ def fault_message(name: str, problems: list[str], tool: ToolDefinition | None, a
         tool: The tool whose call shall be written.
         arguments: The arguments that are right already.
     """
-    head = f"The call of {name!r} was not made." if name else "The call was not made."
-    lines = [head, *(f"- {problem}" for problem in problems)]
+    head = _HEAD.format(f" of {name!r}" if name else "")
+    lines = [f"{head}.", *(f"- {problem}" for problem in problems)]
     if tool:
         lines.append(f"Write it again, with the <…> filled in: {skeleton(tool, arguments)}")
     else:
         lines.append('Write it again as: {"name": "<tool>", "arguments": {"<argument>": <value>}}')
     return "\n".join(lines)
+
+
+def tells_of_fault(text: str) -> bool:
+    """Say whether a text begins as what a model is told of a call that was not made."""
+    return _HEADS.match(text) is not None

@@ -13,7 +13,7 @@ from boxwright_student.calls.arguments import Fitted, fit
 from boxwright_student.calls.bare import bare_calls
 from boxwright_student.calls.literals import read_literal
 from boxwright_student.calls.markup import marked_calls, without
-from boxwright_student.calls.messages import fault_message
+from boxwright_student.calls.messages import WITHIN_THINKING, fault_message
 from boxwright_student.calls.names import nearest
 from boxwright_student.calls.schemas import Schema
 from boxwright_student.calls.thinking import split_thinking
@@ -137,7 +137,7 @@ class _Reader:
             self.faults = [
                 Fault(
                     "\n".join(thought[one.start : one.end].strip() for one in marked)[:_SHOWN],
-                    "The calls stand within your thinking, so none was made. Write the call to make after it.",
+                    f"{WITHIN_THINKING}. Write the call to make after it.",
                 )
             ]
             self.calls.clear()

@@ -72,7 +72,7 @@ def import_(paths: tuple[Path, ...], form: str, out: Path) -> None:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write.")
-@click.option("--base", help="The model below an adapter, where it is elsewhere now.")
+@click.option("--base", help="The model below an adapter, where it is elsewhere now; a .gguf file too.")
 @click.option(
     "--precision",
     default="F16",

@@ -85,7 +85,10 @@ def _fit(model: Any, tokenizer: Any, data: tuple[Path, ...], segmenting: Segment
 
 def _name(model: str) -> str:
     """Return a model's name with what its weights are: those in a folder or a file may be others tomorrow."""
-    weights = [Path(model)] if Path(model).is_file() else sorted(Path(model).glob("*.safetensors"))
+    from boxwright_training.exporting.source import located
+
+    file = Path(located(model))
+    weights = [file] if file.is_file() else sorted(file.glob("*.safetensors"))
     if not weights:
         return model
     told = hashlib.sha256()

@@ -31,7 +31,7 @@ def recipes() -> None:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="Whose tokenizer and chat template are used.")
+@click.option("--model", required=True, help="Whose tokenizer and chat template are used: as for `train`.")
 @click.option("--number", default=1, show_default=True, type=click.IntRange(min=1), help="Which trajectory to show.")
 @segmenting_options
 @click.option("--tokens", is_flag=True, help="Show where each token ends.")

@@ -26,7 +26,7 @@ STOPPED = 3
     "--data", multiple=True, type=click.Path(path_type=Path), help="A file or folder of trajectories; may be repeated."
 )
 @click.option(
-    "--model", help="The student: a folder, a name on the Hugging Face Hub, or the pocket student's .gguf file."
+    "--model", help="The student: a folder, a name on the Hugging Face Hub, `pocket` or another such .gguf file."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the run.")
 @segmenting_options

@@ -15,6 +15,10 @@ from boxwright.errors import BadInput
 from boxwright_training.exporting.architecture import Array, Shape, tensor_name
 from boxwright_training.exporting.folder import ADAPTER, Weights, read_json
 from boxwright_training.exporting.gguf_file import Planned, replacing_file, write_planned
+from boxwright_training.exporting.source import trained_on
+
+BASE_KEY = "boxwright.base.sha256"
+"""The digest of the file that an adapter belongs to, where it was trained on one."""
 
 _BEFORE = "base_model.model."
 """What peft puts before the names of the model below."""
@@ -53,8 +57,23 @@ def write_adapter(adapter: Path, out: Path, config: dict[str, Any]) -> None:
         writer.add_name(adapter.resolve().name)
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(read_json(adapter / ADAPTER)["lora_alpha"]))
+        if base := trained_on(adapter):
+            writer.add_string(BASE_KEY, base.sha256)
         writer.add_file_type(gguf.LlamaFileType.ALL_F32)
         write_planned(writer, tensors, out)
+
+
+def base_of(file: Path) -> str | None:
+    """Give the sha256 of the GGUF file that an adapter's file was trained on, or None where it names none.
+
+    Raises:
+        BadInput: The file cannot be read.
+    """
+    try:
+        field = gguf.GGUFReader(file).get_field(BASE_KEY)
+        return None if field is None else str(field.contents())
+    except (ValueError, IndexError, KeyError, OSError) as error:
+        raise BadInput(f"cannot read {str(file)!r} as a GGUF file: {error}; export the adapter again") from error
 
 
 def _tensors(weights: Weights, shape: Shape) -> Iterator[Planned]:

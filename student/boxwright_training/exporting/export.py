@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from boxwright.errors import BadInput, ExtraMissing
 from boxwright.files import write_atomically
 from boxwright_training.exporting.folder import ADAPTER, is_adapter, read_json, replacing_folder
+from boxwright_training.exporting.source import located, shown, trained_on
 
 if TYPE_CHECKING:
     from boxwright_training.exporting.gguf_file import Precision
@@ -119,6 +120,10 @@ def _adapter_file(adapter: Path, out: Path, merged: Path) -> Path | None:
 def _base(checkpoint: Path, base: str | None) -> str:
     if not is_adapter(checkpoint):
         return ""
-    name = str(base or read_json(checkpoint / ADAPTER).get("base_model_name_or_path"))
+    if base:
+        name = shown(located(base))
+    else:
+        trained = trained_on(checkpoint)
+        name = trained.file if trained else str(read_json(checkpoint / ADAPTER).get("base_model_name_or_path"))
     # A folder's or file's name alone: where it lies on this machine concerns nobody who gets the Modelfile.
     return f", merged into {Path(name).name if Path(name).exists() else name}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from boxwright.errors import BadInput
 from boxwright_training.exporting.architecture import Array, Shape, llama_keys, tensor_name
 from boxwright_training.exporting.folder import replacing_folder
+from boxwright_training.exporting.source import Source, digest_of, is_gguf, located
 
 if TYPE_CHECKING:
     import gguf
@@ -44,11 +45,6 @@ _TOKENS = {"bos": "bos", "eos": "eos", "pad": "padding"}
 _WAY_OUT = "name full weights, a folder of safetensors or a model of the Hugging Face Hub"
 
 
-def is_gguf(name: str) -> bool:
-    """Say whether a model's name is that of a GGUF file."""
-    return name.endswith(".gguf")
-
-
 @contextmanager
 def unpacked(name: str) -> Iterator[str]:
     """Give a GGUF file's folder, for as long as it is needed, or any other model's name as it is.
@@ -59,48 +55,72 @@ def unpacked(name: str) -> Iterator[str]:
     if not is_gguf(name):
         yield name
         return
+    file = Path(located(name))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / Path(name).stem
-        unpack(Path(name), folder)
+        folder = Path(temporary) / file.stem
+        unpack(file, folder)
         yield str(folder)
 
 
 def unpack(file: Path, folder: Path) -> None:
-    """Write a GGUF file as config.json, tokenizer and safetensors; `folder` is there once it is whole.
+    """Write a GGUF file as config.json, tokenizer and safetensors, with its digest; `folder` is there once it is whole.
 
     Args:
         file: A file of the architecture `llama` with SmolLM's pre-tokenizer, its tensors of any type.
         folder: The folder to make; one that is there is replaced.
 
     Raises:
-        BadInput: The file is no such file or not whole, or `folder` cannot be written.
+        BadInput: The file is no such file, not whole or damaged, or `folder` cannot be written.
     """
     from safetensors.numpy import save_file
 
-    reader = _opened(file)
-    try:
+    source = Source(file.name, digest_of(file))
+    with _damage_told(file):
+        reader = _opened(file)
         held = {name: field.contents() for name, field in reader.fields.items()}
         _check_kind(file, held)
         _check_network(file, held)
         config = _config(file, held, {tensor.name for tensor in reader.tensors})
         tokenizer, told = _tokenizer(held), _tokenizer_config(held)
-    except KeyError as error:
-        raise BadInput(f"{str(file)!r} lacks {error}: {_WAY_OUT}") from error
-    weights = _weights(file, reader, Shape.of(config))
+        weights = _weights(file, reader, Shape.of(config))
     with replacing_folder(folder) as made:
+        source.write(made)
         save_file(weights, made / "model.safetensors", metadata={"format": "pt"})
         tokenizer.save(str(made / "tokenizer.json"))
         for name, written in (("config", config), ("tokenizer_config", told)):
             (made / f"{name}.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
 
 
+@contextmanager
+def _damage_told(file: Path) -> Iterator[None]:
+    """Say of a file that is damaged that it is, whatever gguf, numpy and tokenizers raise where they come upon it."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except KeyError as error:
+        raise BadInput(f"{str(file)!r} lacks {error}: {_WAY_OUT}") from error
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise BadInput(f"{str(file)!r} is damaged, or no GGUF file ({said}): fetch it again, or {_WAY_OUT}") from error
+
+
 def _opened(file: Path) -> gguf.GGUFReader:
     import gguf
 
+    class Reader(gguf.GGUFReader):
+        """Ends where the file does: gguf's own takes what is not there for empty, however often a length says."""
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, *more: Any, **named: Any) -> Any:
+            values = super()._get(offset, dtype, count, *more, **named)
+            if len(values) < int(count):
+                raise ValueError(f"it ends before byte {offset}")
+            return values
+
     try:
-        return gguf.GGUFReader(file)
-    except (ValueError, IndexError, OSError) as error:
-        raise BadInput(f"cannot read {str(file)!r} as a GGUF file: {error}; fetch it again, or {_WAY_OUT}") from error
+        return Reader(file)
+    except KeyError as error:  # a key twice, and none that it lacks
+        raise ValueError(str(error)) from error
 
 
 def _check_kind(file: Path, held: dict[str, Any]) -> None:
@@ -131,7 +151,8 @@ def _config(file: Path, held: dict[str, Any], names: set[str]) -> dict[str, Any]
 
     tied = "output.weight" not in names
     numbers = {ours: int(held[f"llama.{theirs}"]) for ours, theirs in _NUMBERS.items()}
-    wanted = {tensor_name(key) for key in llama_keys(numbers["num_hidden_layers"], tied=tied)}
+    layers = min(numbers["num_hidden_layers"], len(names))  # a damaged number might name billions
+    wanted = {tensor_name(key) for key in llama_keys(layers, tied=tied)}
     if wanted != names:
         raise BadInput(f"{str(file)!r} lacks or adds the tensors {sorted(wanted ^ names)[:5]}: {_WAY_OUT}")
     base, eps = _shortest(held[f"llama.{_BASE}"]), _shortest(held[f"llama.{_EPS}"])
@@ -174,13 +195,31 @@ def _weights(file: Path, reader: gguf.GGUFReader, shape: Shape) -> dict[str, Arr
     for key in llama_keys(shape.layers, tied=bool(shape.tied)):
         tensor = held[tensor_name(key)]
         try:
-            weights[key] = shape.restored(key, dequantize(tensor.data, tensor.tensor_type))
+            values = dequantize(tensor.data, tensor.tensor_type)
         except NotImplementedError as error:
             raise BadInput(
                 f"{str(file)!r} holds {tensor.name!r} as {tensor.tensor_type.name}, which cannot be taken back to "
                 f"float32 here: {_WAY_OUT}"
             ) from error
+        if values.shape != (wanted := _dimensions(key, shape)):
+            raise ValueError(f"{tensor.name!r} has the shape {values.shape} in place of {wanted}")
+        weights[key] = shape.restored(key, values)
     return weights
+
+
+def _dimensions(key: str, shape: Shape) -> tuple[int, ...]:
+    rows, columns = {
+        "embed_tokens": (shape.vocab, shape.width),
+        "lm_head": (shape.vocab, shape.width),
+        "q_proj": (shape.heads * shape.head, shape.width),
+        "k_proj": (shape.kv_heads * shape.head, shape.width),
+        "v_proj": (shape.kv_heads * shape.head, shape.width),
+        "o_proj": (shape.width, shape.heads * shape.head),
+        "gate_proj": (shape.hidden, shape.width),
+        "up_proj": (shape.hidden, shape.width),
+        "down_proj": (shape.width, shape.hidden),
+    }.get(key.split(".")[-2], (shape.width, 0))
+    return (rows, columns) if columns else (rows,)
 
 
 def _tokenizer(held: dict[str, Any]) -> Tokenizer:
@@ -188,6 +227,8 @@ def _tokenizer(held: dict[str, Any]) -> Tokenizer:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     tokens, kinds = held["tokenizer.ggml.tokens"], held["tokenizer.ggml.token_type"]
+    if len({*tokens}) != held["llama.vocab_size"]:
+        raise ValueError(f"it has {len({*tokens})} tokens in place of {held['llama.vocab_size']}")
     numbers = {token: number for number, token in enumerate(tokens) if kinds[number] != TokenType.UNUSED}
     tokenizer = Tokenizer(models.BPE(numbers, [tuple(pair.split(" ")) for pair in held["tokenizer.ggml.merges"]]))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

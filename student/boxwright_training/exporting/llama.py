@@ -8,11 +8,27 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boxwright.errors import BadInput, ExtraMissing
 
+if TYPE_CHECKING:
+    import xllamacpp
+
 _SECONDS = 600.0
+
+
+def parameters_of(file: Path, context: int, threads: int, adapter: Path | None = None) -> xllamacpp.CommonParams:
+    """Say what to load, a model's file and an adapter's on it, for one request at a time."""
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(file)
+    if adapter is not None:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    parameters.n_ctx, parameters.n_parallel, parameters.verbosity = context, 1, -1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    return parameters
 
 
 class Served:
@@ -22,16 +38,11 @@ class Served:
         import httpx2
         import xllamacpp
 
-        parameters = xllamacpp.CommonParams()
-        parameters.model.path = str(file)
-        parameters.n_ctx, parameters.n_parallel, parameters.verbosity = context, 1, -1
+        parameters = parameters_of(file, context, len(os.sched_getaffinity(0)), adapter)
         parameters.n_gpu_layers, parameters.warmup = 0, False
-        if adapter is not None:
-            parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         # Half precision here would move the logits by more than the two programs differ.
         parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         parameters.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = len(os.sched_getaffinity(0))
         key = secrets.token_urlsafe()
         parameters.api_keys, parameters.cors_origins = [key], ""  # it opens a port on loopback in any case
         parameters.ui = parameters.endpoint_slots = False

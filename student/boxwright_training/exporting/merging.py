@@ -9,6 +9,7 @@ from typing import Any
 from boxwright.errors import BadInput
 from boxwright_training.exporting.folder import ADAPTER, TOKENIZER_FILES, is_adapter, read_json, replacing_folder
 from boxwright_training.exporting.from_gguf import unpacked
+from boxwright_training.exporting.source import shown, source_of, trained_on
 
 _TIED = ("embed_tokens", "lm_head")
 _FETCHED = ("*.json", "*.jinja", "*.safetensors")
@@ -20,16 +21,17 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> None:
     Args:
         adapter: A folder that peft saved.
         out: The folder to make; one that is there is replaced.
-        base: The base model, a folder, a name on the Hub or a GGUF file that `unpack` reads; what the adapter was
-            trained on where nothing is given.
+        base: The base model, a folder, a name on the Hub, a GGUF file that `unpack` reads or `pocket`; what the adapter
+            was trained on where nothing is given.
 
     Raises:
-        BadInput: `adapter` is no LoRA adapter or does not fit the base, the base cannot be reached, or `out` cannot be
-            written.
+        BadInput: `adapter` is no LoRA adapter, does not fit the base or was trained on another file, the base cannot be
+            reached, or `out` cannot be written.
     """
     settings = _settings(adapter)
     with unpacked(base or settings.get("base_model_name_or_path") or "") as name:
         source = _reached(name)
+        _check_source(source, adapter)
         merged = _merged(source, adapter)
         with replacing_folder(out) as made:
             merged.save_pretrained(made)
@@ -75,6 +77,17 @@ def _reached(base: str) -> Path:
         ) from error
 
 
+def _check_source(source: Path, adapter: Path) -> None:
+    """Refuse other weights than an adapter was trained on: it would fit those of the same shape, and say nonsense."""
+    trained, given = trained_on(adapter), source_of(source)
+    if trained and given and trained.sha256 != given.sha256:
+        raise BadInput(
+            f"the adapter {str(adapter)!r} was trained on {trained.file!r} with the sha256 {trained.sha256}, and the "
+            f"base {given.file!r} has {given.sha256}: give as base the file that it was trained on, or train it anew "
+            "on this one"
+        )
+
+
 def _merged(source: Path, adapter: Path) -> Any:
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import safe_open
@@ -85,8 +98,8 @@ def _merged(source: Path, adapter: Path) -> Any:
     model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
     if model.config.tie_word_embeddings and any(part in key and "lora_" in key for key in given for part in _TIED):
         raise BadInput(
-            f"{str(adapter)!r} adapts the embedding, which is the output of {str(source)!r} too: merged, it would "
-            f"change both; train without {' and '.join(_TIED)} in target_modules"
+            f"{str(adapter)!r} adapts the embedding, which is the output of {shown(str(source))!r} too: merged, it "
+            f"would change both; train without {' and '.join(_TIED)} in target_modules"
         )
     try:
         adapted = PeftModel.from_pretrained(model, str(adapter))
@@ -98,6 +111,6 @@ def _merged(source: Path, adapter: Path) -> Any:
         return adapted.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError) as error:
         raise BadInput(
-            f"the adapter {str(adapter)!r} does not fit {str(source)!r} ({str(error)[:300]}); give as base the model "
-            "that it was trained on"
+            f"the adapter {str(adapter)!r} does not fit {shown(str(source))!r} ({str(error)[:300]}); give as base the "
+            "model that it was trained on"
         ) from error
