@@ -15,6 +15,7 @@ import pytest
 from boxwright.errors import BadInput, ContextOverflow, ExtraMissing, ModelUnreachable
 from boxwright.models import Message, ToolDefinition, load_model
 from boxwright.models.base import ChatModel
+from boxwright.models.pocket import pocket_folder
 from boxwright.models.tokens import TokenGauge
 from boxwright.settings import Settings
 from support.tiny_gguf import CONTEXT_TOKENS, write_tiny_gguf
@@ -215,6 +216,25 @@ async def test_a_file_cut_short_says_so(tiny: Path, tmp_path: Path, settings: Se
     with pytest.raises(ModelUnreachable, match="cut short") as raised:
         await model.complete(ASK)
     assert " E " in str(raised.value)  # llama.cpp's own line, where its logging comes before its end
+
+
+async def test_an_adapter_of_another_model_is_named(tiny: Path, settings: Settings) -> None:
+    adapter = pocket_folder() / "adapter-game24.gguf"
+    model = load_model(f"gguf/{tiny}+{adapter}", settings)
+    assert model.uri == f"gguf/{tiny}+{adapter}"
+    with pytest.raises(ModelUnreachable, match="with the adapter .*adapter-game24.*may be of another model"):
+        await model.complete(ASK)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_an_adapter_that_is_not_there_is_refused_and_a_plus_in_a_name_is_none(tmp_path: Path, tiny: Path) -> None:
+    odd = tmp_path / "a+b.gguf"
+    odd.write_bytes(tiny.read_bytes())
+    assert load_model(f"gguf/{odd}", Settings()).uri == f"gguf/{odd}"
+    with pytest.raises(BadInput, match="names no adapter behind its"):
+        load_model(f"gguf/{odd}+", Settings())
+    with pytest.raises(BadInput, match="cannot read the model file .*none.gguf"):
+        load_model(f"gguf/{odd}+{tmp_path / 'none.gguf'}", Settings())
 
 
 @pytest.mark.usefixtures("tiny")

@@ -34,6 +34,21 @@ class Failing(Adder):
         return ToolOutcome("the disk is on fire", failed=True)
 
 
+class Solver(Adder):
+    """One tool: the solver of Game of 24, which knows one puzzle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        numbers = {"type": "array", "items": {"type": "integer"}}
+        schema = {"type": "object", "properties": {"numbers": numbers}, "required": ["numbers"]}
+        about = "Make 24 from the numbers with + - * /, using each exactly once. Returns the expression."
+        self._all = [ToolDefinition(name="game_of_24__solve", description=about, parameters=schema)]
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
+        solved = name == "game_of_24__solve" and arguments["numbers"] == [4, 9, 10, 13]
+        return ToolOutcome("(4 - 10) * (9 - 13)") if solved else ToolOutcome("no such puzzle", failed=True)
+
+
 def calls_fit(tools: Adder, trajectory: Trajectory) -> bool:
     """Say whether every call names a tool that is there, with arguments that its schema takes."""
     schemas = {tool.name: tool.parameters for tool in tools.definitions}
@@ -92,6 +107,16 @@ async def test_a_missing_or_cut_file_is_named(tmp_path: Path, monkeypatch: pytes
     cut.write_bytes((Path(shipped.__file__).parents[3] / "student" / "pocket" / cut.name).read_bytes()[:1_000_000])
     with pytest.raises(ModelUnreachable, match="corrupted or incomplete"):
         await load_model("pocket", Settings()).facts()
+
+
+async def test_fine_tuned_it_says_a_thought_before_it_calls_which_it_does_not_as_it_is() -> None:
+    said = {}
+    for uri in ("pocket", "pocket/game24"):
+        trajectory = await Agent(load_model(uri, Settings()), Solver()).run("Use 4, 9, 10 and 13 to make 24.")
+        assert trajectory.answer == "(4 - 10) * (9 - 13)"
+        assert trajectory.model.startswith(f"{uri}@")
+        said[uri] = next(message.content for message in trajectory.messages if message.tool_calls)
+    assert not said["pocket"] and "24" in said["pocket/game24"]
 
 
 def test_a_suite_that_it_was_not_tuned_for_is_refused_with_those_that_it_was() -> None:
