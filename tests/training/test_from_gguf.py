@@ -32,6 +32,7 @@ from boxwright_training.exporting.cutting import TEXTS  # noqa: E402
 from boxwright_training.exporting.from_gguf import unpack  # noqa: E402
 from boxwright_training.exporting.gguf_file import write_gguf  # noqa: E402
 from boxwright_training.exporting.merging import merge  # noqa: E402
+from boxwright_training.exporting.ollama import modelfile  # noqa: E402
 from boxwright_training.exporting.source import Source, digest_of, is_gguf, located, source_of  # noqa: E402
 from boxwright_training.loading import PROBES, load_tokenizer  # noqa: E402
 from boxwright_training.pocket.chat import render, text_of  # noqa: E402
@@ -228,6 +229,11 @@ def test_an_adapter_that_ships_was_trained_on_the_file_that_ships(adapter: Path)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_the_modelfile_that_ships_is_that_of_the_file() -> None:
+    shipped = modelfile(SHIPPED, context=4096, file=SHIPPED.name)
+    assert (SHIPPED.parent / "Modelfile").read_text(encoding="utf-8") == shipped
+
+
 def test_an_adapter_is_kept_from_another_version_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for seed, name in enumerate(("first", "second")):
