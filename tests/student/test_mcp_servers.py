@@ -243,7 +243,8 @@ async def test_two_servers_with_one_name_both_get_their_own_in_front() -> None:
 
 
 PARENT = """
-import asyncio, sys
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 from boxwright_student.mcp_tools import box_server, connect
 from support.odd import odd
 async def main():
