@@ -234,6 +234,7 @@ def test_the_modelfile_that_ships_is_that_of_the_file() -> None:
     assert (SHIPPED.parent / "Modelfile").read_text(encoding="utf-8") == shipped
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_an_adapter_is_kept_from_another_version_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for seed, name in enumerate(("first", "second")):
