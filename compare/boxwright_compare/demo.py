@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from boxwright.errors import BadInput, CallerMustHandle
 from boxwright.files import write_atomically
@@ -22,6 +21,7 @@ from boxwright.settings import Settings
 from boxwright.tasks import load_suite
 from boxwright.tasks.task import tasks_digest
 from boxwright_compare.arms import ArmName, ArmResult, run_arm
+from boxwright_compare.bars import bar
 from boxwright_compare.paired import ArmSummary, Paired, compare_pair, summarise
 from boxwright_compare.report import write_report
 from boxwright_student.mcp_tools import box_server
@@ -108,7 +108,7 @@ async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Setti
     tasks = suite.split("build", BUILD_TASKS)
     folder = RunFolder(out / "mine", {"suite": suite.name, "tasks": tasks_digest(tasks), "teacher": teacher.uri})
     with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("   attempts", total=len(tasks))
+        advance = bar(progress, "   attempts", len(tasks))
         miner = Miner(
             suite,
             tasks,
@@ -120,7 +120,7 @@ async def _mine(out: Path, teacher: ChatModel, sandbox: Sandbox, settings: Setti
             tokens=settings.budget_tokens,
             say=lambda text: console.print(f"   {text}", markup=False),
         )
-        mined = await miner.run(on_attempt=lambda _: progress.advance(bar))
+        mined = await miner.run(on_attempt=advance)
     if not mined.box:
         raise CallerMustHandle(f"the demo mined no box: {'; '.join(mined.faults)}")
     return mined
@@ -135,14 +135,9 @@ async def _answer(
     results = []
     with Progress(console=console, transient=True) as progress:
         for name, model in students.items():
-            bar = progress.add_task(f"   {name}", total=len(tasks))
-            advance = _advancing(progress, bar)
+            advance = bar(progress, f"   {name}", len(tasks))
             results.append(await run_arm(name, model, tasks, SUITE, out, server=server, on_done=advance))
     return results
-
-
-def _advancing(progress: Progress, bar: TaskID) -> Callable[[object], None]:
-    return lambda _: progress.advance(bar)
 
 
 def next_steps() -> list[str]:
